@@ -14,12 +14,20 @@ from ml_monitoring.exporter.differences import Change
 Json = dict[str, Any]
 
 # Says nothing about what a reader sees.
-_IGNORED = frozenset({"id", "version", "iteration", "gridPos", "pluginVersion", "panels", "targets", "fieldConfig"})
+_IGNORED = frozenset({"version", "iteration", "gridPos", "pluginVersion", "panels", "targets", "fieldConfig"})
 _QUERIES: Final = frozenset({"expr", "query", "definition"})
-# What changes how a page looks, and not what it says.
+# What changes how a page looks, and not what it says; whatever is not listed here changes what it says.
 _OF_LOOKS: Final = re.compile(
-    r"(?:overrides|transformations|mappings|colou?rs?|iconColor|custom|options|links|moved|resized|schemaVersion|editable"
-    r"|row|collapsed|decimals|min|max|query \S+ is written|\S+ is written)\b"
+    r"(?:looks of overrides|colou?rs?|iconColor|custom\.(?!hideFrom|stacking|scaleDistribution|axisLabel)|moved|resized"
+    r"|transparent|schemaVersion|editable|graphTooltip|row|collapsed|decimals|min|max|maxPerRow|repeatDirection"
+    r"|options\.(?:alignValue|bar(?:Radius|Width)|cell(?:Gap|Height)|color|colorMode|displayMode|exemplars|graphMode"
+    r"|groupWidth|justifyMode|legend\.(?!calcs)|minViz\w+|orientation|prettifyLogMessage|rowHeight|rowsFrame"
+    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|textMode|tooltip|wrapLogMessage|xTick\w+|yAxis\.axisPlacement)"
+    r"|query \S+ is written|\S+ is written)\b"
+)
+# Of what a column has of its own.
+_LOOKS_OF_COLUMNS: Final = re.compile(
+    r"color|decimals|custom\.(?:width|minWidth|align|cellOptions|lineStyle|fillOpacity)"
 )
 _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
 OWN: Final = "ml-monitoring-own-"
@@ -68,7 +76,7 @@ def _rank(change: Change) -> tuple[bool, int]:
 
 
 def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
-    for key in ("title", "refresh", "timezone", "tags", "time", "editable", "schemaVersion", "description"):
+    for key in ("title", "refresh", "timezone", "tags", "time", "editable", "schemaVersion", "description", "links"):
         if old.get(key) != new.get(key):
             yield Change("dashboard", f"{key} changed", _text(old.get(key)), _text(new.get(key)))
     yield from _listed("variable", (old.get("templating") or {}).get("list"), (new.get("templating") or {}).get("list"))
@@ -131,7 +139,9 @@ def _panels(dashboard: Json) -> dict[str, Json]:
     """
     flat: list[Json] = []
     for panel in dashboard.get("panels") or []:
-        flat += [panel, *(panel.get("panels") or [])]
+        # What is in a folded row is out of sight.
+        inner = panel.get("panels") or []
+        flat += [panel, *({**one, "in a folded row": panel.get("title")} for one in inner)]
     ids = [panel.get("id") for panel in flat if panel.get("type") != "row"]
     found: dict[str, Json] = {}
     for panel in flat:
@@ -158,7 +168,8 @@ def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
     for ref_id in sorted({*before} & {*after}):
         yield from _values(f"{name}, query {ref_id}", _target(old, ref_id), _target(new, ref_id), frozenset({"expr"}))
     yield from _field_changes(name, old, new)
-    yield from _values(name, old, new, _IGNORED)
+    # Rows are no panels that a link leads to; schema v2 gives them no id.
+    yield from _values(name, old, new, _IGNORED | ({"id"} if new.get("type") == "row" else set()))
 
 
 def _field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
@@ -170,7 +181,23 @@ def _field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
     yield from _values(name, before, after, frozenset({"thresholds"}))
     overrides = [(panel.get("fieldConfig") or {}).get("overrides") or [] for panel in (old, new)]
     if overrides[0] != overrides[1]:
-        yield Change(name, "overrides changed", _text(overrides[0]), _text(overrides[1]))
+        meaning = [_without_looks(one) for one in overrides]
+        what = f"{'looks of ' * (meaning[0] == meaning[1])}overrides changed"
+        yield Change(name, what, _text(overrides[0]), _text(overrides[1]))
+
+
+def _without_looks(overrides: list[Json]) -> list[Json]:
+    """Return what columns have of their own but for their looks; a column of which nothing is left is none."""
+    found = [
+        one
+        | {
+            "properties": [
+                each for each in one.get("properties") or [] if not _LOOKS_OF_COLUMNS.fullmatch(str(each.get("id")))
+            ]
+        }
+        for one in overrides
+    ]
+    return [one for one in found if one["properties"]]
 
 
 def _steps(defaults: Json) -> str:

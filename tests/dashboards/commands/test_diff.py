@@ -167,7 +167,11 @@ def test_a_panel_is_known_by_its_title_and_type_before_its_id() -> None:
             {"id": 7, "type": kinds[0], "title": "Risk over time" if number else "Risk"},
             {"id": 8, "type": kinds[1], "title": "Risk" if number else "Risk over time"},
         ]
-    assert compare({"a": old}, {"a": new}) == ""
+    # Links lead to a panel by its id.
+    assert compare({"a": old}, {"a": new}).splitlines()[2:] == [
+        "- **Risk over time** id changed: `8` → `7`",
+        "- **Risk** id changed: `7` → `8`",
+    ]
 
 
 def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() -> None:
@@ -178,6 +182,30 @@ def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() 
         one["templating"]["list"][0]["query"] = {"query": f"query_result({expr})"}
     assert short({"a": old}, {"a": new})[-1] == "- **Page** (`a`): 0 of meaning, 2 of looks"
     assert "query A is written otherwise, with the same meaning: " in compare({"a": old}, {"a": new})
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (lambda new: new.update(links=[]), "dashboard** links changed"),
+        (lambda new: new["panels"][0].update(id=9), "Heat** id changed"),
+        (lambda new: new["panels"][0].update(options={"reduceOptions": {"calcs": ["min"]}}), "Heat** options changed"),
+        (lambda new: new["panels"][0].update(transformations=[]), "Heat** transformations changed"),
+        (lambda new: new["panels"][0]["fieldConfig"]["defaults"].update(mappings=[1]), "Heat** mappings changed"),
+        (
+            lambda new: new["panels"][0]["fieldConfig"].update(overrides=[{"properties": [{"id": "unit"}]}]),
+            "Heat** overrides changed",
+        ),
+        (
+            lambda new: new.update(panels=[{"type": "row", "title": "Row", "panels": new["panels"]}]),
+            "Heat** in a folded row changed",
+        ),
+    ],
+)
+def test_what_a_page_says_is_no_matter_of_looks(change: Any, shown: str) -> None:
+    new = page()
+    change(new)
+    assert any(line.strip().startswith(f"- **{shown}") for line in short({"a": page()}, {"a": new}))
 
 
 def test_thresholds_of_other_colours_only_are_looks() -> None:
