@@ -10,7 +10,7 @@ import yaml
 
 from ml_monitoring.alerting.operate.changes import Version, compare
 from ml_monitoring.exporter import differences
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, UsageError
 from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.yaml_syntax import describe
 
@@ -35,9 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
-    report = compare(_read(options.old), _read(options.new), everything=options.all)
+    old, new = _read(options.old), _read(options.new)
+    kinds = [_kind(name, version) for name, version in ((options.old, old), (options.new, new))]
+    if kinds[0] != kinds[1]:
+        raise UsageError(
+            f"OLD is {kinds[0]} and NEW {kinds[1]}, which cannot be compared: give two folders, or twice the same file"
+        )
+    report = compare(old, new, everything=options.all)
     print(report or "No differences.")
     return 1 if report and options.exit_code else 0
+
+
+def _kind(name: str, version: Version) -> str:
+    if not name.endswith(_SUFFIXES) or Path(name).is_dir():
+        return "a folder"
+    return "a file of rules" if version.groups else "a configuration of Alertmanager"
 
 
 def _read(name: str) -> Version:

@@ -473,3 +473,20 @@ def test_a_folder_that_there_is_not_and_one_without_rules(tmp_path: Path, capsys
     assert capsys.readouterr().err == (
         f"error: {tmp_path}: no rules in it; give a folder that `ml-monitoring alerts generate` wrote\n"
     )
+
+
+def test_a_folder_is_not_compared_with_one_of_its_files_nor_rules_with_a_configuration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, rules, routes = (str(RELEASE / name) for name in ("", "alerts.yml", "alertmanager.yml"))
+    for old, new, kinds in (
+        (folder, rules, "OLD is a folder and NEW a file of rules"),
+        (rules, folder, "OLD is a file of rules and NEW a folder"),
+        (routes, rules, "OLD is a configuration of Alertmanager and NEW a file of rules"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            main(["diff", old, new])
+        assert left.value.code == 2
+        assert f"error: {kinds}, which cannot be compared: give two folders, or twice the same file\n" in (
+            capsys.readouterr().err
+        )
