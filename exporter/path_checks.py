@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.values import PathUse
 
+_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/")
 _RIGHTS: Final = os.W_OK | os.X_OK
 
 
@@ -42,6 +44,25 @@ def _paths(node: Any, above: Location) -> Iterator[tuple[Location, Path, PathUse
             yield from _paths(value, (*above, key))
 
 
+def describe_missing(path: Path, *, takes_folder: bool = False) -> str:
+    """Return what is odd in a path that leads to nothing; empty where nothing is.
+
+    Args:
+        path: As it was given.
+        takes_folder: Whether a folder may stand for several files.
+    """
+    text = str(path)
+    if text.startswith("~"):
+        return "~ is not expanded: write the whole path"
+    if _SCHEME.match(text):
+        return "an address is not fetched: write the path of a file"
+    if re.search(r"\$\w", text):
+        return "a variable is written as ${NAME}"
+    if re.search(r"[*?]|\[.+\]", text):
+        return f"it takes one file, no pattern{'; a folder stands for all in it' if takes_folder else ''}"
+    return ""
+
+
 def _of_reading(path: Path) -> str:
     try:
         if path.is_dir():
@@ -50,7 +71,8 @@ def _of_reading(path: Path) -> str:
             with path.open("rb"):
                 pass
     except OSError as error:
-        return f"{path} cannot be read: {error.strerror}"
+        odd = describe_missing(path)
+        return f"{path} cannot be read: {error.strerror}{f'; {odd}' if odd else ''}"
     return ""
 
 

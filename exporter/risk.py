@@ -149,11 +149,15 @@ class _Measure(NamedTuple):
         name: Of the sample's field.
         floor: Added before values are compared as multiples; 0 for those that are compared as they are.
         highest_normal: What is above it cannot be normal.
+        is_ratio: Whether it is 0 to 1.
+        in_seconds: Whether it is a time.
     """
 
     name: str
     floor: float = 0.0
     highest_normal: float = math.inf
+    is_ratio: bool = False
+    in_seconds: bool = False
 
     def scaled(self, value: float) -> float:
         """Return the value as it is compared: differences of logarithms are multiples."""
@@ -161,11 +165,11 @@ class _Measure(NamedTuple):
 
 
 MEASURES: Final = (
-    _Measure("cpu"),
-    _Measure("memory", highest_normal=0.85),
-    _Measure("latency", 0.0002),
-    _Measure("error", 0.002, highest_normal=0.05),
-    _Measure("gc_pause", 0.003),
+    _Measure("cpu", is_ratio=True),
+    _Measure("memory", highest_normal=0.85, is_ratio=True),
+    _Measure("latency", 0.0002, in_seconds=True),
+    _Measure("error", 0.002, highest_normal=0.05, is_ratio=True),
+    _Measure("gc_pause", 0.003, in_seconds=True),
     _Measure("network_receive", 1e4),
     _Measure("network_transmit", 1e4),
 )

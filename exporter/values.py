@@ -131,9 +131,13 @@ def read_secret(path: Path) -> str:
     is_path = path.is_absolute() and not re.search(r"[@=:\s]", str(path))
     shown = str(path) if is_path else "what is given here, which is the path of a file that holds the secret,"
     try:
-        return read_text(path).strip()
+        text = read_text(path).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{shown} cannot be read: {describe_read_error(error)}") from None
+    if "\n" in text:
+        # Nothing of it: which of its lines is the secret, nobody knows.
+        raise ValueError(f"{shown} holds more than one line, where the secret alone belongs")
+    return text
 
 
 class Model(BaseModel):

@@ -238,8 +238,13 @@ class Layout:
         """Return the time zone of times that give none."""
         return self.clock.zone
 
-    def places(self, header: Sequence[str], file: str) -> tuple[int | None, ...]:
+    def places(self, header: Sequence[str], file: str, below: str = "") -> tuple[int | None, ...]:
         """Return where each of our columns is in a file, None for those it does not have.
+
+        Args:
+            header: The names of the file's columns.
+            file: What it is called.
+            below: What stands in the lines below them, as far as it was read, where that is text.
 
         Raises:
             SourceError: A required column is missing, or a column that is needed is there twice.
@@ -248,7 +253,7 @@ class Layout:
         missing = [column for name, column in wanted.items() if name in REQUIRED and column not in header]
         if missing:
             names = set(wanted.values())
-            hint = cures.of_header([name for name in REQUIRED if wanted.get(name) in missing], header, names)
+            hint = cures.of_header([name for name in REQUIRED if wanted.get(name) in missing], header, names, below)
             if several := next((each for each in header if len(names.intersection(re.split(r"\W+", each))) > 1), ""):
                 hint = f"{_shorten(several)} is several columns: separate all of them by one of , ; | or by tabs"
             raise SourceError(
@@ -258,7 +263,12 @@ class Layout:
             )
         twice = sorted({column for column in wanted.values() if header.count(column) > 1})
         if twice:
-            raise SourceError(Reason.SCHEMA, f"{file}: column {', '.join(twice)} is there more than once")
+            ours = next(name for name, column in wanted.items() if column == twice[0])
+            raise SourceError(
+                Reason.SCHEMA,
+                f"{file}: column {', '.join(twice)} is there more than once",
+                hint=f"take one of them out, or name another one with sources.fleet.columns.{ours}",
+            )
         return tuple(
             header.index(column) if (column := wanted.get(name)) is not None and column in header else None
             for name in FIELDS
@@ -366,6 +376,17 @@ class Parser:
                 pass
         cure = cures.of_number(cell, name, self._unit(name), _UNITS[name], self.layout.decimal)
         raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not a number{cure}")
+
+    def cure_of_future(self, time: float, latest: float) -> str:
+        """Return what makes a time one that can be.
+
+        Args:
+            time: Of a row, seconds since the epoch.
+            latest: The latest that it can be.
+        """
+        if self.layout.iso_timestamps:
+            return "" if self.aware else cures.of_local_time(time - latest, str(self.layout.zone))
+        return cures.of_unit(time, latest, self._unit("timestamp"))
 
     def _unit(self, name: str) -> str:
         """Return the unit of a column, as the settings call it."""

@@ -25,6 +25,7 @@ from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import read_csv_table
 from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError, RowOutcome
 from ml_monitoring.exporter.sources.fleet.files import Bytes, open_regular
+from ml_monitoring.exporter.sources.fleet.signatures import other_format
 
 BLOCK = 1 << 20
 # Below this, Arrow's start-up costs more than it saves.
@@ -143,6 +144,7 @@ class CsvReader:
         self.name = path.name
         self.parser = Parser(layout)
         self.header: list[str] = []
+        self._heading = ""
         self.places: tuple[int | None, ...] = ()
         self.delimiter = ","
         self._path = path
@@ -190,6 +192,9 @@ class CsvReader:
 
     def _pick(self, fields: Sequence[str], line: str) -> Cells | RowError:
         """Return the cells of our columns."""
+        if line == self._heading:
+            # Where files were put behind each other.
+            return RowError(RowOutcome.INVALID_VALUE, "holds the names of the columns again: leave such lines out")
         if len(fields) != (count := len(self.header)):
             others = (one for one in _DELIMITERS if one != self.delimiter and line.count(one) == count - 1)
             other = next(others, "")
@@ -299,7 +304,8 @@ class CsvReader:
                 # Lines of classic Mac OS, and of some instruments.
                 self._old_line_ends = True
                 self._tail = self._tail.replace(b"\r", b"\n")
-            _require_text(self.name, self._tail.partition(b"\n")[0])
+            # The names in an archive may stand behind a byte that would end a line.
+            _require_text(self.name, self._tail if self._tail.startswith(b"PK") else self._tail.partition(b"\n")[0])
             if not more:
                 break
         line, end, rest = self._tail.partition(b"\n")
@@ -319,8 +325,8 @@ class CsvReader:
             header = split(self.delimiter)
         except csv.Error:
             raise SourceError(Reason.SCHEMA, f"{self.name}: the first line holds no names of columns") from None
-        self.places = self._layout.places(header, self.name)
-        self.header = header
+        self.places = self._layout.places(header, self.name, rest.decode("utf-8", "replace"))
+        self.header, self._heading = header, text
         self._getter = itemgetter(*(place or 0 for place in self.places))
         self._row = 1
         self._tail = rest
@@ -362,8 +368,8 @@ class CsvReader:
 
 def _require_text(name: str, start: bytes) -> None:
     """Check the first line, or as much of it as there is; any other line costs only itself."""
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise SourceError(Reason.SCHEMA, f"{name}: is UTF-16", hint="save it as UTF-8")
+    if other := other_format(start):
+        raise SourceError(Reason.SCHEMA, f"{name}: {other[0]}", hint=other[1])
     if b"\0" in start:
         raise SourceError(Reason.SCHEMA, f"{name}: is not a text file, nor Parquet")
     if len(start) > _MAX_LINE:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from ml_monitoring.exporter import regular_files
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.path_checks import describe_missing
 from ml_monitoring.exporter.regular_files import Identity
 
 _GZIP = b"\x1f\x8b"
@@ -126,7 +127,8 @@ def _unreadable(path: Path, error: OSError) -> SourceError:
         hint = "use mode: follow for a folder of parts" if error.is_directory else ""
         return SourceError(Reason.READ, f"{path} {error.strerror}", hint=hint)
     hint = {
-        FileNotFoundError: "does it exist, and is sources.fleet.path right?",
+        FileNotFoundError: describe_missing(path, takes_folder=True)
+        or "does it exist, and is sources.fleet.path right?",
         PermissionError: f"may the user {os.getuid()} read it, and enter its folders?",
     }.get(type(error), "")
     return SourceError(Reason.READ, f"{path} cannot be read: {error.strerror}", hint=hint)

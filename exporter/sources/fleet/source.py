@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -37,7 +37,7 @@ from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
 from ml_monitoring.exporter.sources.fleet.replay import AtEnd, Replay
 from ml_monitoring.exporter.sources.fleet.state import FleetState
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import Duration, Model, PathUse, Zone
+from ml_monitoring.exporter.values import Duration, Model, PathUse, Zone, refuse
 
 # The phases of the requirements; others are exposed once they were seen.
 PHASES = ("escalation", "peak", "recovery", "stable")
@@ -55,6 +55,8 @@ _GAUGES = (
     ("fleet_server_network_transmit_bytes_per_second", "network_transmit"),
     ("fleet_server_gc_pause_seconds", "gc_pause"),
 )
+# A normal time above it is rather one in milliseconds.
+_LONG_SECONDS = 10.0
 _Base = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -68,7 +70,24 @@ def _known_measures(value: dict[str, float]) -> dict[str, float]:
     known = [measure.name for measure in MEASURES]
     if unknown := sorted(value.keys() - set(known)):
         raise ValueError(", ".join(f"{name}: no such measure{suggestion_or_all(name, known)}" for name in unknown))
+    refuse(
+        f"{name}: must be at most 1"
+        + (f": write {value[name] / 100:g} for {value[name]:g} %" if value[name] <= 100 else "")
+        for name in (measure.name for measure in MEASURES if measure.is_ratio)
+        if value.get(name, 0.0) > 1
+    )
     return value
+
+
+def _long_normals(normals: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return notes about normal times that are rather of another unit."""
+    times = [measure.name for measure in MEASURES if measure.in_seconds]
+    return [
+        f"sources.fleet.risk.normals.{profile}.{name} is {given[name]:g}: seconds are meant"
+        for profile, given in normals.items()
+        for name in times
+        if given.get(name, 0.0) > _LONG_SECONDS
+    ]
 
 
 def _known_states(value: dict[str, str]) -> dict[str, str]:
@@ -228,7 +247,13 @@ class FleetSource(Source):
         finally:
             probe.close()
         found = f"{len(state.servers())} servers" if state.rows else "no row yet"
-        text = "; ".join([f"{settings.path}, mode {settings.mode}: {found}", *probe._feed.notes])
+        text = "; ".join(
+            [
+                f"{settings.path}, mode {settings.mode}: {found}",
+                *_long_normals(settings.risk.normals),
+                *probe._feed.notes,
+            ]
+        )
         bad = Counter({outcome: rows for outcome, rows in state.rows.items() if outcome is not RowOutcome.OK})
         if over := bad.pop(RowOutcome.OVER_LIMIT, 0):
             text += f"; {over} rows of more servers than max_series allows"

@@ -136,7 +136,9 @@ class FleetState:
             return
         if sample.timestamp > self.horizon:
             ahead = sample.timestamp - self.horizon
-            problem = RowError(RowOutcome.OUT_OF_RANGE, f"timestamp of {sample.server!r} is {ahead:g} s too far ahead")
+            said = f"timestamp of {sample.server!r} is {ahead:g} s too far ahead"
+            cure = block.parser.cure_of_future(sample.timestamp, self.horizon)
+            problem = RowError(RowOutcome.OUT_OF_RANGE, said + cure)
             self._reject(block, number, problem)
             return
         # One that is refused tells the time, too: it may make room.

@@ -71,7 +71,7 @@ BAD_ROWS = {
     "another day format": Bad(
         [line(1, timestamp="01/02/2026 00:00")],
         "invalid_value",
-        "row 3: timestamp is '01/02/2026 00:00', not an ISO 8601 time",
+        "row 3: timestamp is '01/02/2026 00:00', not an ISO 8601 time; write it as 2026-11-30T18:00:00Z",
     ),
     "mixed time zones": Bad(
         [line(1, timestamp="2026-01-01T00:00:01")],
@@ -84,7 +84,9 @@ BAD_ROWS = {
     ),
     "fields missing": Bad([line(1)[:60]], "incomplete", "row 3: 11 fields instead of 15"),
     "a field too many": Bad([line(1) + ",x"], "incomplete", "row 3: 16 fields instead of 15"),
-    "a second header": Bad([HEADER], "invalid_value", "row 3: cpu_pct is 'cpu_pct', not a number"),
+    "a second header": Bad(
+        [HEADER], "invalid_value", "row 3: holds the names of the columns again: leave such lines out"
+    ),
     "an open quote": Bad(['"' + line(1)], "incomplete", "row 3: 1 fields instead of 15"),
     "semicolons": Bad(
         [line(1).replace(",", ";")],
