@@ -8,6 +8,7 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -49,8 +50,23 @@ class ListenAddress:
             raise ValueError(f"not an address to listen on: ports end at {_LAST_PORT}")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
+    @property
+    def reachable(self) -> str:
+        """Return where it answers on this machine."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  # asked, not bound
+        return str(ListenAddress(host, self.port))
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_ipv6(host: str) -> bool:
+    """Tell whether a host is an address of version 6, without brackets."""
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def argument(text: str) -> ListenAddress:

@@ -31,6 +31,8 @@ from ml_monitoring.exporter.sources.defects import call, create, describe
 from ml_monitoring.exporter.sources.experiments.folder import DeclarationFiles
 from ml_monitoring.exporter.sources.experiments.settings import ExperimentsSettings
 from ml_monitoring.exporter.sources.experiments.source import read_declarations
+from ml_monitoring.exporter.sources.queries.rows import problem_of_statement
+from ml_monitoring.exporter.sources.queries.settings import QueriesSettings
 from ml_monitoring.exporter.stores import kind_of, spelled
 from ml_monitoring.exporter.validation import Checked
 from ml_monitoring.exporter.web_config import WebConfig
@@ -40,11 +42,12 @@ _TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found out about one subject."""
+    """What was found out about one subject; the setting that it is about is below the subject's own."""
 
     subject: str
     ok: bool
     message: str
+    setting: Location | None = None
 
 
 def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any] | None = None) -> Iterator[Result]:
@@ -59,13 +62,18 @@ def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any]
     yield from of_web(settings, layers, left_out)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources(without=left_out).items():
-        for problem in problems(section, ("sources", *name.split("/", 1))):
+        above: Location = ("sources", *name.split("/", 1))
+        unusable = list(problems(section, above))
+        for problem in unusable:
             yield Result(name, False, layers.problem(*problem))
         for problem in joined_lines.problems(layers, ("sources", *name.split("/", 1))):
             yield Result(name, False, layers.problem(*problem))
         source = create(kinds[kind_of(name)], section)
         limit = "first_timeout" if section.first_limit > section.timeout else "timeout"
-        yield _check_source(name, source, limit, section.first_limit, partial(_origin, name, layers))
+        result = _check_source(name, source, limit, section.first_limit, partial(_origin, name, layers))
+        # What was said of a file is not said twice.
+        if result.setting is None or (*above, *result.setting) not in {at for at, _ in unusable}:
+            yield result
     for name, neighbour, path, version_at in (
         ("prometheus", settings.prometheus, "api/v1/status/buildinfo", ("data", "version")),
         ("alertmanager", settings.alertmanager, "api/v2/status", ("versionInfo", "version")),
@@ -75,14 +83,21 @@ def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any]
 
 
 def declarations(settings: Settings, layers: Layers, left_out: Checked[Any] | None = None) -> Iterator[Result]:
-    """Read what the settings name and what takes no connection: the declarations of experiments."""
+    """Try what takes no connection: the declarations of experiments, and what SQL looks like."""
     for name, section in settings.enabled_sources(without=left_out or Checked()).items():
+        above: Location = ("sources", *name.split("/", 1))
+        for problem in joined_lines.problems(layers, above):
+            yield Result(name, False, layers.problem(*problem))
+        if isinstance(section, QueriesSettings) and (odd := problem_of_statement(section.sql)):
+            said = f"sql {odd}: it must be one query that begins with SELECT or WITH"
+            yield Result(name, False, f"{said} ({layers.named((*above, 'sql'))})")
         if isinstance(section, ExperimentsSettings) and section.files is not None:
             declared, found = read_declarations(section, DeclarationFiles(section.files))
-            for problem in found:
-                yield Result(name, False, f"{problem} ({layers.named(('sources', *name.split('/', 1), 'files'))})")
+            for refused in found:
+                yield Result(name, False, f"{refused} ({layers.named((*above, 'files'))})")
             if not found:
-                yield Result(name, True, f"{len(declared)} experiments")
+                notes = [f"{each}.{note}" for each, declaration in declared.items() for note in declaration.notes]
+                yield Result(name, True, ", ".join([f"{len(declared)} experiments", *notes]))
 
 
 def lines(results: Sequence[Result]) -> Iterator[str]:
@@ -128,7 +143,7 @@ def of_web(settings: Settings, layers: Layers, left_out: Checked[Any]) -> Iterat
             found.append(layers.problem(unusable.location, unusable.message))
     yield from (Result("web", False, problem) for problem in found)
     if not found and not left_out.touches(("web",)):
-        urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
+        urls = (f"{scheme}://{address.reachable}{settings.web.telemetry_path}" for address in settings.web.addresses)
         yield Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
 
 
@@ -205,10 +220,10 @@ def _check_source(
     timer = threading.Timer(timeout, break_off)
     timer.start()
     try:
-        said: object = source.check()
-        if not isinstance(said, str):
-            return Result(name, False, f"{type(source).__name__}: check() must return a text, and returned {said!r}")
-        return Result(name, True, said)
+        found: object = source.check()
+        if not isinstance(found, str):
+            return Result(name, False, f"{type(source).__name__}: check() must return a text, and returned {found!r}")
+        return Result(name, True, found)
     except SourceError as error:
         failure = error
         # From inside it looks like something else, such as a lost connection; what has its own advice knows better.
@@ -216,7 +231,8 @@ def _check_source(
             advice = f"if it needs more, raise sources.{kind_of(name)}.{setting}"
             failure = SourceError(Reason.TIMEOUT, f"took longer than {timeout:g} s", hint=advice, setting=(setting,))
         spoken, hint = spelled(str(failure), name), spelled(failure.hint, name)
-        return Result(name, False, f"{spoken}{origin(failure)}{f' - {hint}' if hint else ''}")
+        said = f"{spoken}{origin(failure)}{f' - {hint}' if hint else ''}"
+        return Result(name, False, said, failure.setting or None)
     except Exception as error:  # noqa: BLE001  # a defect of one source, which may be a user's own, hides no other
         return Result(name, False, describe(error, type(source)))
     finally:

@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from ml_monitoring.exporter import own_files
-from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses, refusal
+from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses, is_ipv6, refusal
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
 from ml_monitoring.exporter.errors import ConfigError, SettingError, collecting
 from ml_monitoring.exporter.http_addresses import problem_of
@@ -59,6 +59,14 @@ def _free_path(value: str) -> str:
     return value
 
 
+def _bare_host(value: str) -> str:
+    bare = value.removeprefix("[").removesuffix("]")
+    # What is left in brackets is an address of version 6, which has colons of its own.
+    if ":" in bare and not is_ipv6(bare):
+        raise ValueError("is a name or an address alone: the port stands in port, and no http:// in front")
+    return bare
+
+
 class WebSettings(Model):
     """Where and how the exporter listens.
 
@@ -73,7 +81,7 @@ class WebSettings(Model):
         enable_lifecycle: Whether `POST /-/reload` and `POST /-/reset/<source>` are answered.
     """
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_bare_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9847
     listen_addresses: ListenAddresses = ()
     telemetry_path: Annotated[str, Field(pattern=TELEMETRY_PATH), AfterValidator(_free_path)] = "/metrics"

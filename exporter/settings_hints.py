@@ -211,6 +211,12 @@ def is_key_among_names(model: type[BaseModel], location: Location) -> bool:
     return field is not None and not models_in(field.annotation)
 
 
+# What Prometheus's own exporters have in a file beside the settings.
+_OF_WEB_CONFIG: frozenset[str] = frozenset(
+    {"tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"}
+)
+
+
 def other_name(model: type[BaseModel], location: Location) -> str:
     """Return the name of a key that others call so; empty where there is none."""
     *above, key = location
@@ -231,6 +237,8 @@ def key_suggestion(model: type[BaseModel], location: Location) -> str:
     """Return which key may be meant by an unknown one."""
     *above, key = location
     names = list(fields_at(model, tuple(above)))
+    if key in _OF_WEB_CONFIG and "config_file" in names:
+        return "; it belongs in the file that config_file names"
     if meant := next(
         (name for name in (other_name(model, location), str(key).removesuffix("_file")) if name in names), ""
     ):

@@ -70,6 +70,23 @@ def valid_zone(value: str) -> str:
 Zone = Annotated[str, AfterValidator(valid_zone)]
 
 
+def _problem_of_lines(text: str) -> str:
+    """Return why a text is no address or secret, without any part of it; empty where it may be one."""
+    return "holds more than one line, where the address or secret alone belongs" if "\n" in text else ""
+
+
+def _one_line(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    # YAML's | leaves the end of the line behind.
+    bare = text.strip("\r\n")
+    if problem := _problem_of_lines(bare):
+        raise ValueError(problem)
+    return value if bare == text else SecretStr(bare)
+
+
+OneLine = Annotated[SecretStr, AfterValidator(_one_line)]
+
+
 def problem_of_token(token: str) -> str:
     """Return why a header cannot hold a token, without any part of it; empty where it can."""
     if re.fullmatch(r"[\x21-\x7e]+", token):
@@ -83,7 +100,7 @@ def _valid_token(value: SecretStr) -> SecretStr:
     return value
 
 
-Token = Annotated[SecretStr, AfterValidator(_valid_token)]
+Token = Annotated[OneLine, AfterValidator(_valid_token)]
 
 
 class FileSecret(SecretStr):
@@ -93,12 +110,12 @@ class FileSecret(SecretStr):
         path: The file.
 
     Raises:
-        ValueError: It cannot be read.
+        ValueError: It cannot be read, or is not one line.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        super().__init__(read_secret(path))
+        super().__init__(self.read_again())
 
     @property
     def path(self) -> Path:
@@ -109,9 +126,12 @@ class FileSecret(SecretStr):
         """Return what the file holds now.
 
         Raises:
-            ValueError: It cannot be read.
+            ValueError: It cannot be read, or is not one line.
         """
-        return read_secret(self._path)
+        text = read_secret(self._path)
+        if problem := _problem_of_lines(text):
+            raise ValueError(f"{self._path} {problem}")
+        return text
 
 
 def rereading(secret: SecretStr) -> Callable[[], str] | None:
@@ -131,13 +151,9 @@ def read_secret(path: Path) -> str:
     is_path = path.is_absolute() and not re.search(r"[@=:\s]", str(path))
     shown = str(path) if is_path else "what is given here, which is the path of a file that holds the secret,"
     try:
-        text = read_text(path).strip()
+        return read_text(path).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{shown} cannot be read: {describe_read_error(error)}") from None
-    if "\n" in text:
-        # Nothing of it: which of its lines is the secret, nobody knows.
-        raise ValueError(f"{shown} holds more than one line, where the secret alone belongs")
-    return text
 
 
 class Model(BaseModel):

@@ -67,7 +67,28 @@ _EXPERIMENT = (
             "sources.queries.a: metrics.a: the name of a counter ends in _total: call it a_total",
         ),
         ("sources: {mlflow: {uri: postgres//db/mlflow}}", "sqlite:///: a colon is missing before //"),
-        ("sources: {mlflow: {uri: 'uri: sqlite:////x'}}", "must hold the address alone, without a key before it"),
+        ("sources: {mlflow: {uri: 'uri: sqlite:////x'}}", "without a key before it"),
+        (
+            "sources: {mlflow: {uri: 'jdbc:postgresql://db/mlflow'}}",
+            "must hold the address alone, without jdbc: before it",
+        ),
+        ("sources: {mlflow: {uri: databricks}}", "mysql:// or sqlite:///, not with databricks"),
+        (
+            "sources: {mlflow: {uri: 'sqlite:////x'}}\nweb: {host: '127.0.0.1:9847'}",
+            "web.host: is a name or an address alone: the port stands in port, and no http:// in front",
+        ),
+        (
+            "sources: {mlflow: {uri: 'sqlite:////x'}}\nweb: {host: 'http://127.0.0.1'}",
+            "address alone: the port stands in port, and no http:// in front",
+        ),
+        (
+            "sources: {mlflow: {uri: 'sqlite:////x'}}\nweb: {basic_auth_users: {a: b}}",
+            "unknown key; it belongs in the file that config_file names",
+        ),
+        (
+            'sources: {mlflow: {uri: "sqlite:////x\\nsecret"}}',
+            "mlflow.uri: holds more than one line, where the address or secret alone belongs",
+        ),
         (
             "sources: {mlflow: {uri: 'sqlite:////x', timeout: -5s}}",
             "sources.mlflow.timeout: must not be negative",

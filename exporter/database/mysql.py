@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pymysql
@@ -21,6 +22,7 @@ from pymysql.constants import CR, ER
 from pymysql.cursors import SSCursor
 from typing_extensions import override
 
+from ml_monitoring.exporter import tls_files
 from ml_monitoring.exporter.database.base import Dialect, Row
 from ml_monitoring.exporter.database.server import APPLICATION_NAME, ServerSession
 from ml_monitoring.exporter.database.uri import DatabaseUri, Tls
@@ -93,9 +95,10 @@ class MysqlSession(ServerSession["pymysql.Connection[Any]"]):
     def _tls_arguments(self) -> dict[str, Any]:
         try:
             return _tls_arguments(self._tls)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             hint = "check the files that the ssl_ parameters of the URI name"
-            raise SourceError(Reason.CONNECT, f"no TLS: {error.strerror or error.args[0]}", hint=hint) from None
+            said = error.strerror or error.args[0] if isinstance(error, OSError) else error
+            raise SourceError(Reason.CONNECT, f"no TLS: {said}", hint=hint) from None
 
     def _open_socket(self) -> socket.socket:
         path = self._arguments.get("unix_socket")
@@ -263,6 +266,8 @@ def _tls_arguments(tls: Tls | None) -> dict[str, Any]:
     if not tls.required:
         # Encrypted where the server offers it.
         return {}
+    for file in filter(None, (tls.ca, tls.cert)):
+        tls_files.require_pem(Path(file))
     context = ssl.create_default_context(cafile=tls.ca, capath=tls.capath)
     # Certificates that MySQL makes for itself lack what Python 3.13 asks for.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -46,7 +46,7 @@ _DIALECTS: Mapping[str, Dialect] = {
     "sqlite": "sqlite",
 }
 # Words that say what was given instead; any other beginning may be a part of a secret.
-_KNOWN_SCHEMES = re.compile(r"(https?|file|mssql|oracle|databricks|databricks-uc|s3|gs)(\+\w+)?:")
+_KNOWN_SCHEMES = re.compile(r"(https?|file|mssql|oracle|databricks|databricks-uc|uc|s3|gs)(\+\w+)?(?::|$)")
 _TRUE = frozenset({"true", "yes", "on", "y", "t", "1"})
 _FALSE = frozenset({"false", "no", "off", "n", "f", "0"})
 _SSL_MODES = ("", "DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
@@ -311,7 +311,9 @@ def _parts_with_at(query: str | None) -> list[str]:
 
 def _describe_beginning(text: str) -> str:
     if re.match(r"\w+\s*[:=]\s*['\"]?(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?:/", text):
-        return "must hold the address alone, without a key before it"
+        # Another word may be a part of a secret.
+        key = "jdbc:" if text.startswith("jdbc:") else "a key"
+        return f"must hold the address alone, without {key} before it"
     if re.match(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?//", text):
         return f"{MUST_BEGIN}postgresql://, mysql:// or sqlite:///: a colon is missing before //"
     known = _KNOWN_SCHEMES.match(text)

@@ -17,7 +17,7 @@ from ml_monitoring.exporter.database import connect
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.settings_hints import Location
-from ml_monitoring.exporter.values import Duration, Model, Patterns, matches_any
+from ml_monitoring.exporter.values import Duration, Model, OneLine, Patterns, matches_any
 
 # So many names, of so many letters, show what patterns could match.
 _SHOWN_NAMES: Final = 5
@@ -30,7 +30,7 @@ def _of_a_database(value: SecretStr) -> SecretStr:
 
 
 # The URI of any database that can be read; nothing is opened to check it.
-DatabaseAddress = Annotated[SecretStr, AfterValidator(_of_a_database)]
+DatabaseAddress = Annotated[OneLine, AfterValidator(_of_a_database)]
 
 
 class SourceSettings(Model):

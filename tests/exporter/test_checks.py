@@ -301,6 +301,38 @@ def test_a_query_of_which_no_row_can_be_used_is_a_problem(shop: Path, tmp_path: 
     )
 
 
+def test_a_time_as_text_is_said_to_become_a_number(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    sql = "SELECT 'eu' AS country, '2026-11-30 18:00:00' AS open"
+    path.write_text(QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql=sql, value="open"), encoding="utf-8")
+    assert results(path)["queries/q"].message.startswith(
+        "no row can be used: shop_open: open is no number but a time as text: write strftime('%s', open) AS open: 1 "
+    )
+
+
+def test_all_columns_that_a_query_does_not_have_are_named(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    sql = "SELECT country AS land, sent FROM orders"
+    path.write_text(QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql=sql, value="open"), encoding="utf-8")
+    assert results(path)["queries/q"].message.startswith(
+        "metrics.shop_open.value: the query has no column open; it has: land, sent; "
+        "metrics.shop_open.labels: the query has no column country; it has: land, sent"
+    )
+
+
+def test_a_columns_unit_that_there_is_not_hides_no_other(tmp_path: Path) -> None:
+    config = tmp_path / "own.yml"
+    columns = "{cpu_pct: {unit: x}, latency_ms: {unit: y}, none: a}"
+    config.write_text(f"sources: {{fleet: {{path: {config}, columns: {columns}}}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read(config, {})
+    assert [problem.partition("columns: ")[2].partition(":")[0] for problem in caught.value.problems] == [
+        "cpu_pct",
+        "latency_ms",
+        "none",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

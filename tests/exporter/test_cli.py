@@ -192,7 +192,7 @@ def test_check_follows_the_flags(folder: Path) -> None:
     done = _run("check", *flags, f"--web.config.file={folder}/tls.yml", MLFLOW_BACKEND_STORE_URI="sqlite:///m.db")
     assert done.stdout.splitlines()[:2] == [
         "ok    settings  from the environment",
-        f"ok    web       metrics at http://[::1]:{first}/ml, http://:{second}/ml",
+        f"ok    web       metrics at http://[::1]:{first}/ml, http://127.0.0.1:{second}/ml",
     ]
 
 
@@ -205,6 +205,24 @@ def test_check_of_the_syntax_alone_connects_to_nothing(folder: Path) -> None:
     done = _run("check", "--syntax-only", "--config.file", config)
     assert done.returncode == 1
     assert done.stdout == f"FAIL  settings  {config}:2: sources.mlflow.intervall: unknown key; did you mean interval?\n"
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("DELETE FROM x", "sql begins with DELETE"),
+        ("WITH a AS (SELECT 1) INSERT INTO x SELECT 1", "sql has INSERT INTO"),
+        ("SELECT 1; SELECT 2", "sql has several statements"),
+    ],
+)
+def test_check_of_the_syntax_alone_sees_what_is_no_query(sql: str, said: str, folder: Path) -> None:
+    config = folder / "ml-monitoring.yml"
+    query = f"{{uri: 'sqlite:///m.db', sql: '{sql}', metrics: {{shop_n: {{value: n, help: N.}}}}}}"
+    config.write_text(f"sources: {{queries: {{q: {query}}}}}")
+    done = _run("check", "--syntax-only", "--config.file", config)
+    wanted = "it must be one query that begins with SELECT or WITH"
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [f"FAIL  queries/q  {said}: {wanted} (sources.queries.q.sql, {config}:1)"]
 
 
 def test_check_of_the_syntax_alone_reads_the_declarations_of_experiments(folder: Path) -> None:

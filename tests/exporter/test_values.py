@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from ml_monitoring.exporter.values import Duration, Names, Patterns, merge
+from ml_monitoring.exporter.values import Duration, FileSecret, Names, OneLine, Patterns, merge
 
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)
 _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)
@@ -54,3 +56,19 @@ def test_merge_lays_one_mapping_on_another_key_by_key() -> None:
     base = {"web": {"host": "a", "port": 1}, "log": {"level": "info"}}
     assert merge(base, {"web": {"port": 2}, "log": "text"}) == {"web": {"host": "a", "port": 2}, "log": "text"}
     assert base == {"web": {"host": "a", "port": 1}, "log": {"level": "info"}}
+
+
+@pytest.mark.parametrize("text", ["sqlite:////x", "sqlite:////x\n", "\nsqlite:////x\r\n"])
+def test_the_end_of_a_line_is_no_part_of_a_secret(text: str) -> None:
+    assert TypeAdapter(OneLine).validate_python(text).get_secret_value() == "sqlite:////x"
+
+
+def test_a_secret_of_several_lines_is_refused_without_any_of_them(tmp_path: Path) -> None:
+    said = "holds more than one line, where the address or secret alone belongs"
+    file = tmp_path / "uri"
+    file.write_text("sqlite:////x\nhidden\n")
+    with pytest.raises(ValueError, match=f"^{file} {said}$"):
+        FileSecret(file)
+    with pytest.raises(ValidationError, match=said) as caught:
+        TypeAdapter(OneLine).validate_python("sqlite:////x\nhidden")
+    assert "hidden" not in caught.value.errors()[0]["msg"]

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from ml_monitoring.exporter.settings_hints import EXPERIMENT_PATTERN
+from ml_monitoring.exporter.settings_hints import EXPERIMENT_PATTERN, share_hint
 from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector, matching
 from ml_monitoring.exporter.stores import StoreName
 from ml_monitoring.exporter.values import NAME_PATTERN, NAMES_SCHEMA, Duration, Model, refuse, split_list
@@ -102,8 +102,19 @@ class ExperimentMetric(Model):
     def _problems_of_margins(self) -> Iterator[str]:
         if (self.margin or self.absolute_margin) and self.role != "guardrail":
             yield "margin: only a guardrail has one"
+        # What is a share of the baseline cannot fall by more than all of it.
+        for name, falls in (("margin", self.direction == "up"), ("effect", self.direction == "down")):
+            if falls and (given := getattr(self, name)) > 1:
+                yield f"{name}: must be at most 1{share_hint(given)}"
         if self.margin and self.absolute_margin:
             yield "absolute_margin: given together with margin; keep one of them"
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Yield what is rather not meant."""
+        for name in ("margin", "effect"):
+            if (given := getattr(self, name)) > 1:
+                yield f"{name} {given:g} is {given:.0%} of the baseline{share_hint(given)}"
 
     @property
     def selectors(self) -> tuple[str, str, str | None] | None:
@@ -221,6 +232,12 @@ class ExperimentDeclaration(Model):
             yield "exposure, selector: choose series, but the metrics have queries"
         if self.database and not by_query:
             yield "database: is for queries, but the metrics have selectors"
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Yield what is rather not meant."""
+        for name, metric in self.metrics.items():
+            yield from (f"metrics.{name}.{note}" for note in metric.notes)
 
     @property
     def by_query(self) -> bool:

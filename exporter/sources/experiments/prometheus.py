@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -18,10 +19,14 @@ from ml_monitoring.exporter.http_client import RemoteError, fetch_json
 
 # A query that takes longer than this is an experiment's own problem, not the source's.
 QUERY_TIMEOUT: Final = 10.0
+# So many metrics are looked for at once.
+_NAMES: Final = 50
 _MOST_BYTES: Final = 64 * 2**20
 # How warnings begin that are about the query's wording only, and of which so many letters are passed on.
 _REMARK: Final = "PromQL info: "
 _MOST_SAID: Final = 300
+# Pages whose address is copied from a browser.
+_PAGES: Final = frozenset({"graph", "query", "alerts", "targets", "rules", "status", "config", "metrics", "api", "v1"})
 # What one query is refused for, where others may be answered.
 _OF_THE_QUERY: Final = frozenset({400, 404, 413, 414, 422, 503})
 
@@ -91,6 +96,23 @@ class PrometheusApi:
             # Not all that speak this API have it.
             return ""
 
+    def missing(self, metrics: Sequence[str], now: float) -> list[str]:
+        """Return the metrics of which there was no series in the last hours.
+
+        Raises:
+            SourceError: The server cannot be asked.
+        """
+        found: set[str] = set()
+        for first in range(0, len(metrics), _NAMES):
+            names = "|".join(metrics[first : first + _NAMES])
+            try:
+                query = f'count by (__name__) (last_over_time({{__name__=~"{names}"}}[6h]))'
+                found |= {each.labels.get("__name__", "") for each in self.range(query, now, now, 1.0)}
+            except ExperimentError:
+                # Not all that speak this API keep the name.
+                return []
+        return [name for name in metrics if name not in found]
+
     def last_values(self, selector: str, start: float, end: float, step: float, window: float) -> list[CounterSeries]:
         """Return the last value in the window before each of several moments.
 
@@ -147,8 +169,18 @@ class PrometheusApi:
         if self._aborted or left <= 0:
             raise SourceError(Reason.TIMEOUT, "broken off")
         try:
-            return fetch_json(self._url, path, timeout=min(QUERY_TIMEOUT, left), token=self._token, most=_MOST_BYTES)
+            return fetch_json(
+                self._url,
+                path,
+                timeout=min(QUERY_TIMEOUT, left),
+                token=self._token,
+                most=_MOST_BYTES,
+                program="Prometheus",
+            )
         except RemoteError as error:
+            if error.status == HTTPStatus.NOT_FOUND and (page := self._url.rstrip("/").rpartition("/")[2]) in _PAGES:
+                said = f"{error.args[0].partition(': ')[0]} is a page: url is the address without /{page}"
+                raise SourceError(Reason.CONNECT, said, setting=("url",)) from None
             raise _failure(error) from None
 
 

@@ -12,7 +12,7 @@ from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
 from ml_monitoring.exporter.stores import StoreName
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import Duration, Model, PathUse, Token, refuse
+from ml_monitoring.exporter.values import Duration, Model, OneLine, PathUse, Token, refuse
 
 _HTTP = ("http://", "https://")
 
@@ -51,7 +51,7 @@ class ExperimentsSettings(SourceSettings):
 
     interval: Duration = 30.0
     timeout: Duration = 25.0
-    url: Annotated[SecretStr, AfterValidator(_valid_url)] | None = None
+    url: Annotated[OneLine, AfterValidator(_valid_url)] | None = None
     token: Token | None = None
     database: DatabaseAddress | None = None
     databases: dict[StoreName, ExperimentsDatabase] = Field(default={})

@@ -25,6 +25,7 @@ from ml_monitoring.exporter.sources.experiments.folder import DeclarationFiles
 from ml_monitoring.exporter.sources.experiments.gate import Gate, gate_of
 from ml_monitoring.exporter.sources.experiments.output import add_experiment
 from ml_monitoring.exporter.sources.experiments.prometheus import ExperimentError, PrometheusApi
+from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector
 from ml_monitoring.exporter.sources.experiments.settings import ExperimentsSettings
 from ml_monitoring.exporter.sources.experiments.tracked import Stores, TrackedExperiment
 from ml_monitoring.exporter.values import rereading
@@ -119,6 +120,7 @@ class ExperimentsSource(Source):
             version = api.version()
             api.range("vector(1)", self._clock(), self._clock(), 1.0)
             found.append(f"Prometheus {version}".strip())
+            found += [f"it has no series {name}" for name in api.missing(self._counters(), self._clock())]
         for name, session in self._stores.sessions.items():
             try:
                 with session.transaction():
@@ -127,7 +129,16 @@ class ExperimentsSource(Source):
                 where = f"databases.{name}: " if name else ""
                 raise SourceError(error.reason, f"{where}{error}", hint=error.hint) from None
             found.append(f"{name or session.dialect} answers")
+        found += [f"{name}.{note}" for name, each in self._tracked.items() for note in each.declaration.notes]
         return ", ".join(found)
+
+    def _counters(self) -> list[str]:
+        """Return the metrics of the selectors of all experiments that are not over."""
+        now = self._clock()
+        running = [each.declaration for each in self._tracked.values() if each.running(now)]
+        selectors = [text for one in running for metric in one.metrics.values() for text in metric.selectors or ()]
+        selectors += [one.exposure for one in running]
+        return list(dict.fromkeys(filter(None, (SeriesSelector.parse(text).metric for text in selectors if text))))
 
     @override
     def abort(self) -> None:

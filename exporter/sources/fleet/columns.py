@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
@@ -22,7 +22,7 @@ from ml_monitoring.exporter.risk import Sample
 from ml_monitoring.exporter.settings_hints import Names
 from ml_monitoring.exporter.sources.fleet import cures
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import Model
+from ml_monitoring.exporter.values import Model, refuse
 
 STATES = ("critical_issue", "offline", "online", "warning")
 # What cells say when there is no value.
@@ -131,18 +131,23 @@ def _from_name(value: object) -> object:
 
 
 def _valid_columns(value: dict[str, ColumnSettings | None]) -> dict[str, ColumnSettings | None]:
+    refuse(_problems_of_columns(value))
+    return value
+
+
+def _problems_of_columns(value: dict[str, ColumnSettings | None]) -> Iterator[str]:
     for name, given in value.items():
         if name not in FIELDS:
             ours = given.column if given is not None else None
             meant = f"; our name stands first: `{ours}: {name}`" if ours in FIELDS else suggestion_or_all(name, FIELDS)
-            raise ValueError(f"{name}: no such column{meant}")
+            yield f"{name}: no such column{meant}"
+            continue
         if given is None and name in KEYS:
-            raise ValueError(f"{name}: cannot be absent")
+            yield f"{name}: cannot be absent"
         units = _UNITS.get(name, {})
         if given is not None and given.unit is not None and given.unit not in units:
             known = f"one of {', '.join(units)}" if units else "left out, this column has none"
-            raise ValueError(f"{name}: unit must be {known}")
-    return value
+            yield f"{name}: unit must be {known}"
 
 
 Columns = Annotated[

@@ -15,7 +15,7 @@ from ml_monitoring.exporter.database.uri import MUST_BEGIN
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.sources.mlflow.sql import LabelSource
-from ml_monitoring.exporter.values import Duration, Names, PathUse, Patterns, Token, matches_any, refuse
+from ml_monitoring.exporter.values import Duration, Names, OneLine, PathUse, Patterns, Token, matches_any, refuse
 
 VARIANT_LABEL = "model_variant"
 _DEFAULT_LABELS: dict[str, Names] = {VARIANT_LABEL: (f"param:{VARIANT_LABEL}", f"tag:{VARIANT_LABEL}")}
@@ -154,15 +154,15 @@ class MlflowSettings(SourceSettings):
     """
 
     first_timeout: Duration = 300.0
-    uri: Annotated[SecretStr, AfterValidator(_valid_uri), Field(examples=["sqlite:////srv/mlflow/mlflow.db"])]
+    uri: Annotated[OneLine, AfterValidator(_valid_uri), Field(examples=["sqlite:////srv/mlflow/mlflow.db"])]
     username: str = ""
-    password: SecretStr | None = None
+    password: OneLine | None = None
     token: Token | None = None
     ca_file: Annotated[Path | None, PathUse.READ] = None
     certificate_file: Annotated[Path | None, PathUse.READ] = None
     key_file: Annotated[Path | None, PathUse.READ] = None
     verify_certificate: bool = True
-    proxy: Annotated[SecretStr | None, AfterValidator(_valid_proxy)] = None
+    proxy: Annotated[OneLine | None, AfterValidator(_valid_proxy)] = None
     workspaces: Names = ()
     requests_per_minute: int = Field(default=120, ge=10, le=6000)
     experiments: Patterns = Patterns()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +14,11 @@ _LABEL_CHARACTERS: Final = 1_001
 
 # Behind the query that is asked as a part of ours.
 STATEMENT_END: Final = "\n) q"
+_FIRST_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", re.DOTALL)
+# Texts, quoted names and comments; and words that change data, which may stand behind a WITH.
+QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_CHANGE: Final = re.compile(r"\b(?:insert\s+into|update\s+\w+\s+set|delete\s+from|merge\s+into)\b", re.IGNORECASE)
+_STARTS: Final = ("select", "with", "values", "table")
 
 
 def statement_of(sql: str, values: list[str], labels: list[str], dialect: Dialect) -> str:
@@ -62,3 +68,14 @@ def number_of(value: Any) -> float | None:
         except OverflowError:
             raise ValueError("too large") from None
     raise ValueError("no number")
+
+
+def problem_of_statement(sql: str) -> str:
+    """Return why a text is not one SELECT, as far as that can be seen; empty where it may be one."""
+    start = _FIRST_WORD.match(sql)
+    if start and start[1].lower() not in _STARTS:
+        return f"begins with {start[1]}"
+    plain = QUOTED.sub("", sql).strip()
+    if found := _CHANGE.search(plain):
+        return f"has {found[0]}"
+    return "has several statements" if ";" in plain.removesuffix(";") else ""

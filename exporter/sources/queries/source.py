@@ -16,7 +16,14 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
-from ml_monitoring.exporter.sources.queries.rows import STATEMENT_END, columns_of, number_of, statement_of
+from ml_monitoring.exporter.sources.queries.rows import (
+    QUOTED,
+    STATEMENT_END,
+    columns_of,
+    number_of,
+    problem_of_statement,
+    statement_of,
+)
 from ml_monitoring.exporter.sources.queries.settings import QueriesSettings, QueryMetric
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import rereading
@@ -24,18 +31,20 @@ from ml_monitoring.exporter.values import rereading
 _MOST_ROWS: Final = 100_000
 # A connection is kept where it is needed again within so many seconds: to make one costs more than most queries.
 _KEPT_FOR: Final = 30.0
+_TIME: Final = re.compile(r"\s*\d{4}-\d\d-\d\d")
+# How a time as text becomes a number.
+_SECONDS: Final = {
+    "sqlite": "strftime('%s', {})",
+    "postgresql": "extract(epoch from {}::timestamptz)",
+    "mysql": "unix_timestamp({})",
+}
 _SHOWN_LINES: Final = 20
 _LONGEST_EXPRESSION: Final = 60
 # Where PostgreSQL shows the statement, which is not the settings' alone.
 _STATEMENT: Final = re.compile(r"\s*\bLINE \d+: .*", re.DOTALL)
 _COLUMN: Final = re.compile(r"\bq\.\"?(\w+)")
-_FIRST_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", re.DOTALL)
-# Texts, quoted names and comments; and words that change data, which may stand behind a WITH.
-_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
-_CHANGE: Final = re.compile(r"\b(?:insert\s+into|update\s+\w+\s+set|delete\s+from|merge\s+into)\b", re.IGNORECASE)
 # What servers call what is not closed.
 _SYNTAX: Final = re.compile(r"unrecognized token|unterminated|incomplete|syntax", re.IGNORECASE)
-_STARTS: Final = ("select", "with", "values", "table")
 
 
 @dataclass
@@ -95,10 +104,10 @@ class QueriesSource(Source):
         """Return an error in the words of the settings: nobody wrote the statement that is made of them."""
         if error.reason not in (Reason.QUERY, Reason.SCHEMA):
             return error
-        if problem := _no_select(self._settings.sql):
+        if problem := problem_of_statement(self._settings.sql):
             return SourceError(Reason.QUERY, f"sql {problem}: it must be one query that begins with SELECT or WITH")
         said = _STATEMENT.sub("", str(error)).replace(STATEMENT_END, "")
-        if _SYNTAX.search(said) and re.search("['\"`]|/\\*", _QUOTED.sub("", self._settings.sql)):
+        if _SYNTAX.search(said) and re.search("['\"`]|/\\*", QUOTED.sub("", self._settings.sql)):
             return SourceError(Reason.QUERY, "sql: a quote or a comment is not closed", setting=("sql",))
         if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
             found = self._names()
@@ -106,7 +115,13 @@ class QueriesSource(Source):
             has = f"; it has: {', '.join(names)}" if names else ""
             if nameless := _distinct(filter(None, (_expression(name, self._settings.sql) for name in found))):
                 has += f"; write {' or '.join(nameless)} AS {column[1]}"
-            said = f"{'.'.join(setting)}: the query has no column {column[1]}{suggestion(column[1], names) or has}"
+            known = {name.lower() for name in found} | {column[1].lower()}
+            # The server names the first one alone.
+            others = [name for name in (*self._values, *self._labels) if found and name.lower() not in known]
+            said = "; ".join(
+                f"{'.'.join(self._setting_of(name))}: the query has no column {name}{suggestion(name, names) or has}"
+                for name in (column[1], *_distinct(others))
+            )
             return SourceError(error.reason, said, hint=error.hint, setting=setting)
         return SourceError(error.reason, said, hint=error.hint)
 
@@ -137,6 +152,9 @@ class QueriesSource(Source):
                 value = number_of(values[metric.value])
             except ValueError:
                 problem = f"{name}: {metric.value} is no number"
+                if isinstance(text := values[metric.value], str) and _TIME.match(text):
+                    made = _SECONDS[self._session.dialect].format(metric.value)
+                    problem += f" but a time as text: write {made} AS {metric.value}"
             else:
                 family, chosen = families[name], tuple(labels[label] for label in metric.labels)
                 if chosen in family.samples:
@@ -150,13 +168,16 @@ class QueriesSource(Source):
     def check(self) -> str:
         """Ask once, and show what becomes of it; a metric of which every row is left out is a mistake."""
         families = self.collect()
+        useless: list[str] = []
+        settings: list[tuple[str, ...]] = []
         for name, metric in self._settings.metrics.items():
             said = [problem.message for problem in families.problems if problem.message.startswith(f"{name}: ")]
             if said and not families[name].samples:
-                setting = "labels" if metric.labels and f"{metric.value} is no number" not in said[0] else "value"
-                raise SourceError(
-                    Reason.INVALID_VALUE, f"no row can be used: {'; '.join(said)}", setting=("metrics", name, setting)
-                )
+                of_value = not metric.labels or f"{metric.value} is no number" in said[0]
+                useless += said
+                settings.append(("metrics", name, "value" if of_value else "labels"))
+        if useless:
+            raise SourceError(Reason.INVALID_VALUE, f"no row can be used: {'; '.join(useless)}", setting=settings[0])
         shown = render_text(families).decode().splitlines()
         if len(shown) > _SHOWN_LINES:
             shown[_SHOWN_LINES:] = [f"... {len(shown) - _SHOWN_LINES} more lines"]
@@ -180,17 +201,6 @@ def _expression(name: str, sql: str) -> str:
     if name.isidentifier():
         return f"{name}(...)" if re.search(rf"\b{name}\s*\(", sql, re.IGNORECASE) else ""
     return "..." if name == "?column?" or len(name) > _LONGEST_EXPRESSION else " ".join(name.split())
-
-
-def _no_select(sql: str) -> str:
-    """Return why a text is not one SELECT, as far as that can be seen; empty where it may be one."""
-    start = _FIRST_WORD.match(sql)
-    if start and start[1].lower() not in _STARTS:
-        return f"begins with {start[1]}"
-    plain = _QUOTED.sub("", sql).strip()
-    if found := _CHANGE.search(plain):
-        return f"has {found[0]}"
-    return "has several statements" if ";" in plain.removesuffix(";") else ""
 
 
 def _metric(name: str, metric: QueryMetric) -> Metric:

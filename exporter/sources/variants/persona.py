@@ -241,7 +241,9 @@ class _Checker:
     def _check(self, column: str, value: float | None, good: bool) -> float | None:
         if value is None or good:
             return value
-        self.problems.add(f"{self.where}: {column} is {value:g}")
+        # What SQL could not read, such as text with a comma or a unit, and NaN.
+        said = f"{value:g}" if not math.isnan(value) else "no time" if column.endswith("_at") else "no number"
+        self.problems.add(f"{self.where}: {column} is {said}")
         return None
 
 

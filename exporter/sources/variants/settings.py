@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from ml_monitoring.exporter.database import PostgresSession, connect
 from ml_monitoring.exporter.sources.base import SourceSettings
-from ml_monitoring.exporter.values import Duration, Model, Names, PathUse, Patterns, Zone
+from ml_monitoring.exporter.values import Duration, Model, Names, OneLine, PathUse, Patterns, Zone
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -23,7 +23,7 @@ def _valid_uri(value: SecretStr) -> SecretStr:
     return value
 
 
-PostgresUri = Annotated[SecretStr, AfterValidator(_valid_uri)]
+PostgresUri = Annotated[OneLine, AfterValidator(_valid_uri)]
 
 
 class SplitSettings(Model):

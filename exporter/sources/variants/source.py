@@ -38,6 +38,7 @@ _BATCH_PERSONAS = 200
 # The runner's tick may come a little before the interval is over by this source's own clock.
 _ALMOST = 0.9
 # While changes are announced, an interval reads this many personas again, or as many as are read within 20 intervals.
+_SHOWN_STATUSES = 8
 _LEAST_AGAIN = 50
 _ROUND = 20
 # Counters remembered of what is no longer shown; about 20 MB at worst.
@@ -156,6 +157,7 @@ class VariantsSource(Source):
             if personas and not self._personas:
                 rows = self._session.rows("select distinct persona_id from variants where persona_id is not null")
                 require_match("personas", self._settings.personas, {persona for (persona,) in rows}, "personas")
+            notes = "".join(self._notes())
         how = "changes are announced" if schema.announced else "no triggers announce changes: they are found by polling"
         if not schema.indexed:
             how += "; no index finds variants by persona, see docker/postgres/variants/002_indexes.sql"
@@ -164,7 +166,21 @@ class VariantsSource(Source):
             how += f"; times in {', '.join(schema.without_zone)} that say no zone are read as {self._zone} ({origin})"
         lacking = "".join(f"; without {', '.join(missing)}" for missing in schema.missing.values())
         left_out = families.describe_problems(Reason.INVALID_VALUE)
-        return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}{left_out}"
+        return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}{notes}{left_out}"
+
+    def _notes(self) -> Iterator[str]:
+        """Yield, for `check`, what is odd in the rows of all variants."""
+        statuses: dict[str, int] = dict(self._session.rows(sql.ALL_STATUSES))
+        wanted = self._settings.active_statuses
+        if statuses and not statuses.keys() & set(wanted):
+            shown = ", ".join([*statuses][:_SHOWN_STATUSES]) + (", ..." if len(statuses) > _SHOWN_STATUSES else "")
+            yield f"; 0 of {sum(statuses.values())} rows have one of active_statuses ({', '.join(wanted)}); "
+            yield f"there are: {shown}"
+        found = self._session.rows(sql.TYPES, tables=list(sql.TABLES))
+        for column, query in sql.unreadable({(table, name): kind for table, name, kind in found}).items():
+            ((rows, shown),) = self._session.rows(query)
+            if rows:
+                yield f"; {column} is text, and no number in {rows} rows, such as {shown!r}"
 
     @override
     def abort(self) -> None:

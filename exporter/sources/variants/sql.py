@@ -63,6 +63,11 @@ STATUSES = f"""
           where persona_id = any(%(personas)s) group by persona_id, status) s
     group by 1, 2"""
 
+# status, rows: the most frequent ones
+ALL_STATUSES = f"""
+    select left(coalesce(status::text, 'NULL'), {LONGEST_LABEL}), count(*) from variants
+    group by 1 order by 2 desc, 1"""
+
 # The zone of the server, or of the database or role; not what somebody else left on a pooled connection.
 SERVER_ZONE = "select reset_val from pg_catalog.pg_settings where name = 'TimeZone'"
 USE_ZONE = "select set_config('TimeZone', %(zone)s, true)"
@@ -241,6 +246,10 @@ _NAIVE_TYPES = ("timestamp", "date")
 _TEXT_TYPES = ("text", "varchar", "bpchar", "name")
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*$"
 _LONGEST_NUMBER = 60
+_NUMBER_COLUMNS = (
+    ("variants", "predicted_er"),
+    *(("variant_monitoring", column) for column in ("current_er", "interaction_count", "view_count")),
+)
 _TIME = (
     r"^\s*[1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
     r"([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?)?\s*(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)?\s*$"
@@ -312,6 +321,19 @@ def build(types: Types, *, with_kills: bool) -> FittedQueries:
             killed_epoch=_epoch(*killed), kill_posted_epoch=_epoch(*time("k", "variant_kills", "posted_at"))
         ),
     )
+
+
+def unreadable(types: Types) -> dict[str, str]:
+    """Return, by columns of numbers that hold text, the query that counts rows without a number and shows one.
+
+    Args:
+        types: Type of each column by table and column.
+    """
+    return {
+        f"{table}.{column}": f"select count(*), left(min({column}::text), 40) from {table} where {number} = 'NaN'"
+        for table, column in _NUMBER_COLUMNS
+        if (kind := types.get((table, column), "")) in _TEXT_TYPES and (number := _number(column, kind))
+    }
 
 
 def _number(column: str, kind: str) -> str:

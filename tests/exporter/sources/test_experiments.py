@@ -329,6 +329,23 @@ def test_an_arm_that_is_to_begin_later_is_not_missed_before() -> None:
     assert decisions[2:] == [(Decision.NO_DATA, "nothing was exposed to late")] * 2
 
 
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ({"effect": 3}, "effect 3 is 300% of the baseline: write 0.03"),
+        (
+            {"role": "guardrail", "direction": "down", "margin": 10},
+            "margin 10 is 1000% of the baseline: write 0.1 for 10 %",
+        ),
+    ],
+)
+def test_shares_that_are_rather_percentages_are_noted(metric: dict[str, Any], said: str) -> None:
+    declaration = declared("a", metrics={"goal": SUCCESS, "x": {**SUCCESS, **metric}})
+    each = settings(url="http://prometheus:9090", declared={"a": declaration}).declared["a"]
+    (note,) = each.notes
+    assert note.startswith(f"metrics.x.{said} for ")
+
+
 def test_a_change_of_shares_shows_in_the_check() -> None:
     shares = declared("a", changes=[{"at": START + 86_400, "arms": {"control": 1, "treatment": 3}}])
     each = source(url=f"http://127.0.0.1:{free_port()}", declared={"a": shares})
@@ -414,6 +431,14 @@ def test_an_answer_that_is_not_whole_is_not_used(answer: str, problem: str) -> N
         ({"metrics": {"x": {"kind": "mean", "sum": "x"}}}, "a mean needs count, or a query"),
         ({"metrics": {"x": {**SUCCESS, "squares": "x"}}}, "a proportion has no squares"),
         ({"metrics": {"x": {**SUCCESS, "margin": 0.1}}}, "margin: only a guardrail has one"),
+        (
+            {"metrics": {"x": SUCCESS, "y": {**SUCCESS, "role": "guardrail", "margin": 10}}},
+            "margin: must be at most 1: write 0.1 for 10 %",
+        ),
+        (
+            {"metrics": {"x": {**SUCCESS, "direction": "down", "effect": 3}}},
+            "effect: must be at most 1: write 0.03 for 3 %",
+        ),
         (
             {"selector": {}, "metrics": {"x": {"kind": "mean", "query": "select 1"}}},
             "needs sources.experiments.database",

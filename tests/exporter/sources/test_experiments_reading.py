@@ -137,6 +137,18 @@ def test_a_file_that_is_no_cache_is_named_not_overwritten(tmp_path: Path, conten
     assert file.read_bytes() == content
 
 
+def test_metrics_without_a_series_are_found(api: PrometheusApi) -> None:
+    assert api.missing(["a_total", "requests_total", "b_total"], END) == ["a_total", "b_total"]
+
+
+@pytest.mark.parametrize("page", ["graph", "query", "api/v1"])
+def test_the_address_of_a_page_is_said_to_be_one(prometheus: str, page: str) -> None:
+    api = PrometheusApi(f"{prometheus}/{page}")
+    api.begin(60.0)
+    with pytest.raises(SourceError, match=f"{page} is a page: url is the address without /{page.rpartition('/')[2]}$"):
+        api.range("up", START, START, 1.0)
+
+
 def test_a_query_that_is_refused_is_the_experiments_own_error(api: PrometheusApi) -> None:
     with pytest.raises(ExperimentError):
         api.range("sum by (", START, START, 1.0)

@@ -55,7 +55,7 @@ def _messages(uri: str) -> list[str]:
     [
         ("current_er", "1.5", "variant_engagement_ratio", "variant_monitoring.current_er is 1.5"),
         ("current_er", "-0.1", "variant_engagement_ratio", "variant_monitoring.current_er is -0.1"),
-        ("current_er", "'NaN'", "variant_engagement_ratio", "variant_monitoring.current_er is nan"),
+        ("current_er", "'NaN'", "variant_engagement_ratio", "variant_monitoring.current_er is no number"),
         ("current_er", "'Infinity'", "variant_engagement_ratio", "variant_monitoring.current_er is inf"),
         ("view_count", "-5", "variant_views_total", "variant_monitoring.view_count is -5"),
         ("interaction_count", "-5", "variant_interactions_total", "variant_monitoring.interaction_count is -5"),

@@ -109,7 +109,7 @@ def test_a_text_that_is_no_time_costs_only_itself(reference: str, bad: str) -> N
         cursor.execute("update variant_kills set killed_at = %s where variant_id = 'k1'", (bad,))
         cursor.execute("update variant_monitoring set last_updated = %s where variant_id = 'a1'", (bad,))
     families = collect(reference)
-    assert _messages(families)[-1] == "variant 'a1' of 'alice': variants.posted_at is nan"
+    assert _messages(families)[-1] == "variant 'a1' of 'alice': variants.posted_at is no time"
     posted = samples(families, "variant_posted_timestamp_seconds")
     assert ("alice", "a1", "hook") not in posted
     assert posted["alice", "a2", "story"] == EPOCH + 60
@@ -135,9 +135,30 @@ def test_a_text_that_is_no_number_costs_only_itself(reference: str, bad: str) ->
         cursor.execute("update variants set predicted_er = %s where id = 'a1'", (bad,))
         cursor.execute("update variant_monitoring set view_count = %s where variant_id = 'a2'", (bad,))
     families = collect(reference)
-    assert "variant 'a1' of 'alice': variants.predicted_er is nan" in _messages(families)
-    assert "variant 'a2' of 'alice': variant_monitoring.view_count is nan" in _messages(families)
+    assert "variant 'a1' of 'alice': variants.predicted_er is no number" in _messages(families)
+    assert "variant 'a2' of 'alice': variant_monitoring.view_count is no number" in _messages(families)
     assert samples(families, "variant_views_total")["alice", "a1", "hook"] == 2000
+
+
+@pytest.mark.parametrize("bad", ["5%", "0,05", "about 0.1"])
+def test_the_check_counts_texts_that_are_no_numbers(reference: str, bad: str) -> None:
+    with connected(reference) as cursor:
+        cursor.execute(
+            "alter table variants drop constraint if exists variants_predicted_er_check,"
+            " alter column predicted_er type text"
+        )
+        cursor.execute("update variants set predicted_er = %s", (bad,))
+    with reading(reference) as source:
+        assert f"; variants.predicted_er is text, and no number in 14 rows, such as {bad!r}" in source.check()
+
+
+@pytest.mark.parametrize("wanted", ["posted", "ACTIVE"])
+def test_the_check_notes_that_no_row_has_an_active_status(reference: str, wanted: str) -> None:
+    with connected(reference) as cursor:
+        cursor.execute("update variants set status = 'Active' where id in ('a1', 'a2')")
+        cursor.execute("update variants set status = 'live' where status <> 'Active'")
+    with reading(reference, active_statuses=wanted) as source:
+        assert f"; 0 of 14 rows have one of active_statuses ({wanted}); there are: live, Active" in source.check()
 
 
 @pytest.mark.parametrize("bad", ["1e400", "-1e400", "1e-400", "NaN", "Infinity"])
@@ -165,7 +186,7 @@ def test_columns_of_types_that_mean_nothing_here_are_left_out(reference: str) ->
     assert samples(families, "variant_posted_timestamp_seconds") == {}
     assert samples(families, "variant_predicted_engagement_ratio") == {}
     assert samples(families, "variant_views_total")["alice", "a1", "hook"] == 2000
-    assert any("variants.posted_at is nan" in message for message in _messages(families))
+    assert any("variants.posted_at is no time" in message for message in _messages(families))
 
 
 def test_names_that_are_not_utf_8_are_shown_with_a_replacement_and_counted(

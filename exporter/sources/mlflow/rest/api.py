@@ -13,10 +13,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
 
+from ml_monitoring.exporter import tls_files
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.http_client import HttpAnswer, HttpChannel, RemoteError, basic
 from ml_monitoring.exporter.redaction import Secrets
@@ -263,20 +265,30 @@ class MlflowApi:
         if not self.url.lower().startswith("https:"):
             return None
         settings = self._settings
-        try:
+        names = ("ca_file", "certificate_file", "key_file")
+        for name in names:
+            if file := getattr(settings, name):
+                with _of_setting(name):
+                    tls_files.require_pem(file, is_key=name == "key_file")
+        with _of_setting(names[0]):
             context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+        with _of_setting(names[2] if settings.key_file else names[1]):
             if settings.certificate_file:
-                key = str(settings.key_file) if settings.key_file else None
-                # An encrypted key would otherwise be asked for on a terminal.
-                context.load_cert_chain(str(settings.certificate_file), key, password="")
-        except (OSError, ValueError) as error:
-            files = [settings.ca_file, settings.certificate_file, settings.key_file]
-            names = ", ".join(str(file) for file in files if file)
-            raise SourceError(Reason.CONNECT, f"{names}: {getattr(error, 'strerror', None) or error}") from None
+                tls_files.load_certificate(context, settings.certificate_file, settings.key_file)
         if not settings.verify_certificate:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+@contextmanager
+def _of_setting(name: str) -> Iterator[None]:
+    """Raise what is wrong with a file as an error of the setting that names it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else str(error)
+        raise SourceError(Reason.CONNECT, f"{name}: {said}", setting=(name,)) from None
 
 
 def pages(turn: Callable[[str], ListingPage], most: int | None = None) -> Iterator[ListingPage]:
