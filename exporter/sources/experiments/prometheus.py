@@ -106,8 +106,9 @@ class PrometheusApi:
         for first in range(0, len(metrics), _NAMES):
             names = "|".join(metrics[first : first + _NAMES])
             try:
-                query = f'count by (__name__) (last_over_time({{__name__=~"{names}"}}[6h]))'
-                found |= {each.labels.get("__name__", "") for each in self.range(query, now, now, 1.0)}
+                named = f'label_replace(last_over_time({{__name__=~"{names}"}}[6h]), "named", "$1", "__name__", "(.+)")'
+                series = self.range(f"count by (named) ({named})", now, now, 1.0)
+                found |= {each.labels.get("named", "") for each in series}
             except ExperimentError:
                 # Not all that speak this API keep the name.
                 return []
