@@ -127,7 +127,7 @@ def test_a_cache_of_another_declaration_is_not_used(tmp_path: Path) -> None:
     assert cache.load("checkout", DECLARATION.model_copy(update={"label": "arm"})) is None
 
 
-@pytest.mark.parametrize("content", [b"torn", gzip.compress(b"{}"), b"precious: true\n"])
+@pytest.mark.parametrize("content", [b"torn", gzip.compress(b"{}", mtime=0), b"precious: true\n"])
 def test_a_file_that_is_no_cache_is_named_not_overwritten(tmp_path: Path, content: bytes) -> None:
     file, cache = tmp_path / "checkout.json.gz", ReadingCache(tmp_path)
     file.write_bytes(content)
