@@ -195,7 +195,7 @@ def _workbook() -> bytes:
     [
         (b'{"timestamp": 1}\n', "is JSON", "CSV or Parquet is read"),
         (b'[\n  {"timestamp": 1}]\n', "is JSON", "CSV or Parquet is read"),
-        (gzip.compress(b'{"timestamp": 1}\n'), "is JSON", "CSV or Parquet is read"),
+        (gzip.compress(b'{"timestamp": 1}\n', mtime=0), "is JSON", "CSV or Parquet is read"),
         (_workbook(), "is an Excel file", "save it as CSV"),
         (b"\xd0\xcf\x11\xe0 more", "is a file of an old Excel or another Office program", "save it as CSV"),
         (b"<!DOCTYPE html>\n", "is HTML or XML", "CSV or Parquet is read"),
