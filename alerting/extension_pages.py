@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StrictInt, StrictStr, ValidationInfo, field_validator, model_validator
 
 from ml_monitoring.alerting.extension_files import LabelName, OwnUnit, PromQL, Text
 from ml_monitoring.alerting.model.notifications import Severity, StrictModel
@@ -119,7 +119,7 @@ class OwnPanel(StrictModel):
     by: tuple[LabelName, ...] = ()
     filters: tuple[LabelName, ...] | None = None
     thresholds: tuple[OwnLimit, ...] = ()
-    signed: StrictBool = False
+    signed: bool = False
     states: tuple[Text, Text] | None = None
     text: StrictStr = ""
     empty: StrictStr | None = None
@@ -170,7 +170,7 @@ class OwnRow(StrictModel):
     """
 
     title: Text
-    collapsed: StrictBool = False
+    collapsed: bool = False
     panels: Annotated[tuple[OwnPanel, ...], Field(min_length=1)]
 
 

@@ -292,6 +292,7 @@ def read_all(
     problems: list[str] = []
     of_references: list[tuple[Place, str]] = []
     layers = Layers()
+    layers.takes_variables = True
     unresolved: set[Location] = set()
     unread = len(files)
     for number, path in enumerate(files):

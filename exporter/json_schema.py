@@ -41,6 +41,8 @@ def schema_of(model: type[BaseModel], title: str, *, references: bool) -> dict[s
     models = {each.__name__: each for each in _all_models(model)}
     definitions = {name: _object(part, models.get(name)) for name, part in schema.pop("$defs", {}).items()}
     schema = {**_object(schema, model), "title": title, "definitions": dict(sorted(definitions.items()))}
+    # What anchors stand in, see `yaml_files.read`.
+    schema["patternProperties"] = {"^x-": {}}
     return {"$schema": _DIALECT, **(_let_references_in(schema) if references else schema)}
 
 

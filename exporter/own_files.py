@@ -22,6 +22,27 @@ _TELLING: Final[Mapping[str, tuple[int, str, frozenset[str]]]] = {
     "panels": (3, "a panel", frozenset({"page", "title", "question", "kind", "expr", "alert", "queries", "unit"})),
 }
 
+# The same of other programs' files, and where those belong.
+_OTHERS: Final[tuple[tuple[int, frozenset[str], str], ...]] = (
+    (
+        2,
+        frozenset({"global", "scrape_configs", "rule_files", "alerting", "remote_write", "scrape_config_files"}),
+        "Prometheus's own file, which its --config.file takes",
+    ),
+    (
+        2,
+        frozenset({"global", "route", "receivers", "inhibit_rules", "templates", "time_intervals"}),
+        "Alertmanager's own file, which its --config.file takes",
+    ),
+    (
+        1,
+        frozenset({"tls_server_config", "basic_auth_users", "http_server_config"}),
+        "a file of TLS and users, which --web.config.file takes",
+    ),
+)
+# What experiments have together; a file of them is a mapping of names.
+_OF_EXPERIMENTS: Final = frozenset({"start", "arms", "metrics"})
+
 
 def refuse(path: Path, data: Mapping[str, Any]) -> None:
     """Refuse a file that is none of settings, but belongs into a user's folder.
@@ -38,6 +59,13 @@ def refuse(path: Path, data: Mapping[str, Any]) -> None:
                 else f"move it into {kind} of the folder that `extensions` in the alerting settings (--settings) names"
             )
             raise ConfigError([f"{path}: this looks like the file of {what}, not like settings; {todo}"])
+    for enough, keys, what in _OTHERS:
+        if len(data.keys() & keys) >= enough:
+            raise ConfigError([f"{path}: this looks like {what}, not like settings"])
+    if data and all(isinstance(each, dict) and each.keys() >= _OF_EXPERIMENTS for each in data.values()):
+        raise ConfigError(
+            [f"{path}: this looks like a file of experiments, which sources.experiments.files names, not like settings"]
+        )
 
 
 def of_source(at: Location, message: str, known: Iterable[str], files: Collection[Path]) -> str:

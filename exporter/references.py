@@ -23,6 +23,8 @@ FILE_SUFFIX = "_file"
 # `$${NAME}` stands for the text `${NAME}`.
 _REFERENCE = re.compile(r"(?P<escaped>\$)?\$\{(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?[^}]*\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# As shells write a default that an empty variable keeps away.
+_DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[-=]")
 
 
 class References:
@@ -80,11 +82,14 @@ class References:
         def replaced(found: re.Match[str]) -> str:
             if found["escaped"]:
                 return found[0][1:]
-            name, default = found["name"], found["default"]
-            if not _NAME.fullmatch(name):
+            name = found["name"]
+            if default := _DEFAULT.match(name):
+                self._note(location, f"a default is written ${{{default[1]}:-default}}")
+                self.unresolved.add(location)
+            elif not _NAME.fullmatch(name):
                 self._note(location, f"{name!r} is no name of a variable; $${{ stands for the text ${{")
-            elif default is not None:
-                return self._environ.get(name) or default
+            elif found["default"] is not None:
+                return self._environ.get(name) or found["default"]
             elif name in self._environ:
                 return self._environ[name]
             else:

@@ -7,6 +7,7 @@ it, and `null` in an upper layer takes away what is below it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from operator import itemgetter
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
@@ -39,8 +41,9 @@ from ml_monitoring.exporter.settings_hints import (
 )
 from ml_monitoring.exporter.settings_places import elsewhere
 from ml_monitoring.exporter.settings_words import words
+from ml_monitoring.exporter.value_hints import form_hint
 from ml_monitoring.exporter.values import FileSecret
-from ml_monitoring.exporter.yaml_files import Places, has_comment_for_value, is_left_empty, read
+from ml_monitoring.exporter.yaml_files import Places, has_comment_for_value, is_left_empty, line_hint, read
 
 # So much alike, from 0 to 1, are a key and what it is a typo of.
 _TYPO: Final = 0.8
@@ -56,7 +59,13 @@ def files_of(variable: str, paths: str) -> list[Path]:
         raise ConfigError([f"{variable}: holds an address, where paths of files belong"])
     files = [Path(name) for name in paths.split(os.pathsep) if name]
     if missing := [path for path in files if not path.exists()]:
-        raise ConfigError([f"{variable}: {path}: No such file or directory" for path in missing])
+        apart = f"; several are separated by {os.pathsep}"
+        raise ConfigError(
+            [
+                f"{variable}: {path}: No such file or directory{apart if re.search('[,;]', str(path)) else ''}"
+                for path in missing
+            ]
+        )
     return files
 
 
@@ -82,6 +91,7 @@ class Layers:
 
     Attributes:
         data: All settings, as plain mappings, lists and scalars.
+        takes_variables: Whether `${NAME}` was filled in; for hints.
         defaults: What counts in place of those that cannot be used, see `ml_monitoring.exporter.validation`.
     """
 
@@ -90,6 +100,7 @@ class Layers:
         self.defaults: dict[str, Any] = {}
         self._places: dict[Location, Place] = {}
         self._count = 0
+        self.takes_variables = False
 
     @classmethod
     def of_file(cls, path: Path) -> Self:
@@ -198,7 +209,7 @@ class Layers:
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
             else:
-                message = COMMENT if self._is_comment(location) else words(problem, self.value(location))
+                message = COMMENT if self._is_comment(location) else self._words(problem, location)
             if problem["type"] in MODELS and is_key_among_names(model, location):
                 message = BELOW_A_NAME
             elif problem["type"] == "model_type":
@@ -211,6 +222,16 @@ class Layers:
             # What is compared in one place may find several.
             found += [(location, line) for line in message.splitlines()]
         return found
+
+    def _words(self, problem: ErrorDetails, location: Location) -> str:
+        """Return what is wrong with a value, and what of it YAML has read otherwise than it is meant."""
+        value, place = self.value(location), self._places.get(location)
+        said = form_hint(value, takes_variables=self.takes_variables) or words(problem, value)
+        if place is None or not place.line:
+            return said
+        return said + line_hint(
+            place.origin, place.line, value, is_item=location != () and isinstance(location[-1], int)
+        )
 
     def _hint(self, model: type[BaseModel], location: Location) -> str:
         """Return which key may be meant by an unknown one, or where it belongs, as the end of a message."""

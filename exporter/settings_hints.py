@@ -60,7 +60,6 @@ MISSING = "is missing"
 COMMENT = "is empty, as # begins a comment: write what begins with # in quotes"
 # What users give first where the defaults give all that is required.
 _OFTEN = ("channels", "threshold")
-_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
 PATTERNS = {
     NAME_PATTERN: "a name has letters, digits and _ only, and no digit first",
     SMARTHOST_PATTERN: "must be host:port, such as smtp.example.org:587",
@@ -222,15 +221,6 @@ def other_name(model: type[BaseModel], location: Location) -> str:
     *above, key = location
     names = fields_at(model, tuple(above))
     return next((name for name in _ALSO_CALLED.get(key, ()) if name in names), "")
-
-
-def share_hint(value: object) -> str:
-    """Return how a percentage is written where a share is expected, as the end of a message; empty for others."""
-    given = _PERCENTAGE.fullmatch(str(value).strip())
-    if given is None or not (given[2] or 1 < float(given[1]) < 100):
-        return ""
-    percent = float(given[1])
-    return f": write {percent / 100:.12g} for {percent:.12g} %"
 
 
 def key_suggestion(model: type[BaseModel], location: Location) -> str:

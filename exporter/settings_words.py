@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
-from ml_monitoring.exporter.settings_hints import MISSING, PATTERNS, share_hint
+from ml_monitoring.exporter.settings_hints import MISSING, PATTERNS
 from ml_monitoring.exporter.suggestions import suggestion
+from ml_monitoring.exporter.value_hints import number_hint, share_hint
 
 # One of the names that pydantic lists.
 _CHOICE: Final = re.compile(r"'([^']+)'")
@@ -68,6 +69,8 @@ def words(problem: ErrorDetails, value: object) -> str:
         message = message[:1].lower() + message[1:]
     if kind in _NO_SHARES and context.get("lt", context.get("le", 1)) == 1:
         message += share_hint(value)
+    if message in (_NO_NUMBER, _NO_WHOLE):
+        message += number_hint(value, is_whole=message == _NO_WHOLE)
     return message
 
 

@@ -9,6 +9,8 @@ from typing import Final
 
 # A shorter word is part of too many names.
 _SHORTEST_PART: Final = 4
+# Such as sat and jan.
+_SHORTEST_BEGINNING: Final = 3
 _LONG_PREFIX: Final = 8
 # What stands behind a word of a name, and so many names are listed that begin with one.
 _BEHIND_WORDS: Final = "-_./ "
@@ -25,6 +27,8 @@ def closest(name: str, known: Iterable[str]) -> str:
         by_lower = {one.removeprefix(shared): found for one, found in by_lower.items()}
         wanted = wanted.removeprefix(shared)
     close = get_close_matches(wanted, by_lower, 1)
+    if not close and len(wanted) >= _SHORTEST_BEGINNING:
+        close = [one for one in by_lower if one.startswith(wanted)]
     if not close and len(wanted) >= _SHORTEST_PART:
         close = [one for one in by_lower if wanted in one]
     return by_lower[close[0]] if len(close) == 1 else ""

@@ -38,6 +38,9 @@ def read(path: Path) -> tuple[dict[str, Any], Places]:
         ConfigError: The file cannot be read, is not YAML or holds something else than a mapping.
     """
     content = _load(path)
+    # As in Compose files: what anchors stand in.
+    for key in [key for key in content if str(key).startswith("x-")]:
+        del content[key]
     return _plain(content), {location: (str(path), line) for location, line in _lines(content, ())}
 
 
@@ -166,3 +169,24 @@ def has_comment_for_value(path: str, line: int) -> bool:
         return False
     linecache.checkcache(path)
     return _COMMENT.search(linecache.getline(path, line)) is not None
+
+
+def line_hint(path: str, line: int, value: object, *, is_item: bool) -> str:
+    """Return what in a line of a file YAML reads otherwise than it may be meant, as the end of a message.
+
+    Args:
+        path: The file.
+        line: Where the value stands.
+        value: What was refused.
+        is_item: Whether it is one of a list.
+    """
+    if not Path(path).is_file() or isinstance(value, bool):
+        return ""
+    linecache.checkcache(path)
+    written = linecache.getline(path, line)
+    if value and isinstance(value, str) and re.match(r"\s+#\S", written.partition(value)[2]):
+        return "; # begins a comment: where it is a part of the text, put that in quotes"
+    # Other numbers with nothing between them may be two items.
+    pairs = re.findall(r"(?<![\w.,])(0),(\d+)(?![\w.])", written) if is_item and isinstance(value, int) else ()
+    decimal = next((f"{first}.{rest}" for first, rest in pairs if value in (int(first), int(rest))), "")
+    return f": write {decimal}, with a point" if decimal else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, StrictStr
+from pydantic import AfterValidator, BeforeValidator, StrictStr, WithJsonSchema
 
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import valid_zone
@@ -75,6 +75,11 @@ def _days(text: str) -> str:
     return text
 
 
+def _number_as_text(value: object) -> object:
+    # As Alertmanager reads it: 12 is '12'.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _zone(text: str) -> str:
     # That of the machine where Alertmanager runs.
     return text if text == "Local" else valid_zone(text)
@@ -98,7 +103,9 @@ Clock = Annotated[StrictStr, AfterValidator(_time)]
 Weekdays = Annotated[
     StrictStr, AfterValidator(partial(_range, partial(_named, _WEEKDAYS, "day of the week"), _WEEKDAYS))
 ]
-Months = Annotated[StrictStr, AfterValidator(partial(_range, _month, ("1", "12")))]
-Years = Annotated[StrictStr, AfterValidator(partial(_range, _year, ()))]
-Days = Annotated[StrictStr, AfterValidator(_days)]
+# A number alone needs no quotes.
+_Numbers = Annotated[StrictStr, BeforeValidator(_number_as_text), WithJsonSchema({"type": ["string", "integer"]})]
+Months = Annotated[_Numbers, AfterValidator(partial(_range, _month, ("1", "12")))]
+Years = Annotated[_Numbers, AfterValidator(partial(_range, _year, ()))]
+Days = Annotated[_Numbers, AfterValidator(_days)]
 Zone = Annotated[StrictStr, AfterValidator(_zone)]

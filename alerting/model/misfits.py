@@ -10,8 +10,9 @@ from ml_monitoring.alerting.model.alert import Alert, Kind
 from ml_monitoring.alerting.model.numbers import Numbers
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
-from ml_monitoring.exporter.settings_hints import Location, fields_at, share_hint
+from ml_monitoring.exporter.settings_hints import Location, fields_at
 from ml_monitoring.exporter.suggestions import suggestion_or_all
+from ml_monitoring.exporter.value_hints import number_hint, share_hint
 
 
 def misfits(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
@@ -101,7 +102,7 @@ def _misfit(value: float | str, unit: Unit | Kind) -> str:
         of_unit = (
             f": it is in {unit.value}, of which there is no %" if not hint and value.rstrip().endswith("%") else ""
         )
-        return f"{value!r} is not a number{hint or of_unit}"
+        return f"{value!r} is not a number{hint or of_unit or number_hint(value)}"
     lowest, highest, meaning = _RANGES.get(unit, _ANY)
     return "" if lowest <= value <= highest else f"{value!r} is not {meaning}{hint}"
 

@@ -6,6 +6,7 @@ To add a kind of channel, add its settings to `CHANNELS` in `alerting/generate/c
 from __future__ import annotations
 
 import re
+from email.utils import getaddresses
 from typing import Annotated, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
@@ -15,7 +16,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StrictBool,
     StrictStr,
     WithJsonSchema,
     model_validator,
@@ -85,6 +85,16 @@ Title = Annotated[str, Field(strict=True, pattern=CHANNEL_PATTERN)]
 SecretFile = Annotated[StrictStr, AfterValidator(_absolute)]
 
 
+def _addresses(text: str) -> str:
+    # As Alertmanager reads them, which would fail when there is something to say.
+    if not all("@" in address for _, address in getaddresses([text])):
+        raise ValueError("must be an e-mail address such as oncall@example.org, or several with commas between them")
+    return text
+
+
+Recipients = Annotated[StrictStr, AfterValidator(_addresses)]
+
+
 class StrictModel(BaseModel):
     """A part of the file: unknown keys are refused, and nothing changes it later."""
 
@@ -122,19 +132,26 @@ class ChannelModel(StrictModel):
 
     teams: tuple[Name, ...] = ()
     severities: tuple[Severity, ...] = ("critical", "warning")
-    escalations: StrictBool = False
+    escalations: bool = False
 
 
 class Email(ChannelModel):
     """Messages over SMTP."""
 
     kind: Literal["email"]
-    to: StrictStr
-    from_: StrictStr = Field(alias="from")
+    to: Recipients
+    from_: Recipients = Field(alias="from")
     smarthost: Annotated[StrictStr, Field(pattern=SMARTHOST_PATTERN)]
     username: StrictStr | None = None
     password_file: SecretFile | None = None
-    require_tls: StrictBool = True
+    require_tls: bool = True
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> Self:
+        if (self.username is None) is not (self.password_file is None):
+            lacking = "username" if self.username is None else "password_file"
+            raise ValueError(f"{lacking}: is missing: username and password_file belong together")
+        return self
 
 
 class Slack(ChannelModel):
@@ -199,6 +216,12 @@ class TimeInterval(StrictModel):
     months: tuple[Months, ...] = ()
     years: tuple[Years, ...] = ()
     location: Zone | None = None
+
+    @model_validator(mode="after")
+    def _narrows(self) -> Self:
+        if not any((self.times, self.weekdays, self.days_of_month, self.months, self.years)):
+            raise ValueError("is all the time: give times, weekdays, days_of_month, months or years")
+        return self
 
     @property
     def setting(self) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, PlainValidator, StrictBool, StrictStr, WithJsonSchema
+from pydantic import Field, PlainValidator, StrictStr, WithJsonSchema
 
 from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Link, Name, StrictModel
 from ml_monitoring.exporter.catalog import Unit
@@ -40,7 +40,7 @@ class Numbers(StrictModel):
     team: StrictStr
     # How sure the alert must be that chance does not explain what it sees.
     confidence: Annotated[float, Field(strict=True, gt=0.5, lt=1)] | None = None
-    enabled: StrictBool = True
+    enabled: bool = True
     action: Name | None = None
     parameters: dict[str, Scalar] = Field(default_factory=dict)
 

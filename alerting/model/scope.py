@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, StrictStr
 
 from ml_monitoring.alerting.model import regex
 
@@ -52,9 +52,9 @@ class Dashboards(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Whether pages offer the choice of a cluster and a namespace.
-    cluster_variables: StrictBool = False
+    cluster_variables: bool = False
     # Whether pages of sources that are given by names offer the choice of one.
-    store_variable: StrictBool = False
+    store_variable: bool = False
 
 
 class Selectors(BaseModel):

@@ -10,7 +10,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
     StrictStr,
     WithJsonSchema,
     field_validator,
@@ -58,7 +57,7 @@ class AdapterUse(BaseModel):
     # The server's label whose values are variants of an A/B test; without it the job takes part in none.
     variant: Annotated[str, Field(strict=True, pattern=LABEL_PATTERN)] | None = None
     # Prometheus has the server's histograms as native ones, without classic buckets: those are read.
-    native_histograms: StrictBool = False
+    native_histograms: bool = False
 
 
 class Services(BaseModel):

@@ -6,6 +6,7 @@ The defaults are `thresholds.yml` and `notifications.yml`; a user's own files ar
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -57,6 +58,7 @@ AlertLabel = Annotated[str, Field(strict=True, pattern=LABEL_PATTERN)]
 AlertLabelValue = Annotated[str, Field(strict=True, pattern=LABEL_VALUE_PATTERN)]
 # What is written in place of an alert's numbers by who does not want it.
 _OFF_WORDS = (False, "off", "no", "none", "false", "disabled")
+_VARIABLE = re.compile(r"\$\{[A-Za-z_]")
 _OFF = "to switch an alert off write null"
 _LABELS_OF_ALERTS = frozenset({"alertname", "alertstate", "severity", "team", "action", "source"})
 
@@ -280,11 +282,14 @@ def examine(
         found += [(("alerts", name), _of_unknown(str(name), by_name)) for name in unknown]
         known.data["alerts"] = {name: numbers for name, numbers in given.items() if name in by_name}
     checked = check(known, Thresholds)
+    variables = {at for at in layers.locations if isinstance(text := layers.value(at), str) and _VARIABLE.search(text)}
     found += [
         (at, _OFF if at[:1] == ("alerts",) and len(at) == 2 and layers.value(at) in _OFF_WORDS else said)
         for at, said in ((at, _of_parameter(at, said, by_name)) for at, said in checked.problems)
+        if at not in variables
     ]
-    checked.left_out |= set(left_out)
+    found += [(at, "variables such as ${NAME} do not count in this file") for at in variables]
+    checked.left_out |= set(left_out) | variables
     if checked.usable is not None:
         found += fitting(checked, _check(by_name, checked.usable))
         found += _unknown_names(layers, checked)
@@ -320,6 +325,8 @@ def _of_unknown(name: str, alerts: Mapping[str, Alert]) -> str:
 
 def _of_parameter(location: Location, message: str, alerts: Mapping[str, Alert]) -> str:
     """Return the message about a setting; of a parameter that stands beside `parameters` it says where it belongs."""
+    if message.startswith("unknown key") and len(location) == 1 and location[0] in alerts:
+        return "unknown key; it belongs below alerts"
     if message.startswith("unknown key") and len(location) == 3 and location[0] == "alerts":
         _, name, key = map(str, location)
         if key in alerts[name].parameters:

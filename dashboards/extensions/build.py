@@ -51,8 +51,9 @@ from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import CATALOG, Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import Layers
-from ml_monitoring.exporter.settings_hints import Location, share_hint
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion
+from ml_monitoring.exporter.value_hints import share_hint
 
 _FACTORIES: Final[Mapping[str, Callable[..., Panel]]] = {
     "timeseries": timeseries,

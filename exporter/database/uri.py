@@ -125,6 +125,8 @@ class DatabaseUri:
         _refuse_what_is_not_encoded(found)
         port = found["port"]
         if port is not None and not re.fullmatch(r"\s*[+-]?\d+(_\d+)*\s*", port):
+            if re.fullmatch(r"[\d\s]+", port):
+                raise ValueError("a blank stands in the port")
             raise ValueError(f"what stands where the port belongs is no number: {_ENCODE}")
         if re.search(r"[\[\]]", found["ipv4host"] or ""):
             # SQLAlchemy would leave out what stands behind the brackets.

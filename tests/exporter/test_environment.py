@@ -209,4 +209,7 @@ def test_files_are_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.Monke
     assert environment.settings_files(None, {"ML_MONITORING_CONFIG": f"{here}:{there}"}) == [here, there]
     with pytest.raises(ConfigError, match=r"ML_MONITORING_CONFIG: /a\.yml: No such file or directory"):
         environment.settings_files(None, {"ML_MONITORING_CONFIG": f"/a.yml:{there}"})
+    for sign in ",;":
+        with pytest.raises(ConfigError, match="No such file or directory; several are separated by :"):
+            environment.settings_files(None, {"ML_MONITORING_CONFIG": f"{here}{sign}{there}"})
     assert environment.settings_files([Path("c.yml")], {"ML_MONITORING_CONFIG": "/a.yml"}) == [Path("c.yml")]

@@ -45,6 +45,28 @@ def test_a_file_of_the_own_folder_is_not_taken_for_settings(kind: str, folder: P
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("global: {}\nscrape_configs: []\n", "Prometheus's own file, which its --config.file takes"),
+        ("route: {}\nreceivers: []\n", "Alertmanager's own file, which its --config.file takes"),
+        ("basic_auth_users: {a: b}\n", "a file of TLS and users, which --web.config.file takes"),
+        (
+            "a: {start: 2026-01-31, arms: {}, metrics: {}}\n",
+            "a file of experiments, which sources.experiments.files names",
+        ),
+    ],
+)
+def test_a_file_of_something_else_is_not_taken_for_settings(text: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.yml"
+    path.write_text(text, encoding="utf-8")
+    expected = f"{path}: this looks like {what}, not like settings"
+    assert read_all(path, environ={}).problems == [expected]
+    with pytest.raises(ConfigError) as caught:
+        load_layers([path])
+    assert caught.value.problems == (expected,)
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("name", "hint"),

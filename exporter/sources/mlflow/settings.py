@@ -194,7 +194,12 @@ class MlflowSettings(SourceSettings):
     def _problems(self, uri: str) -> Iterator[str]:
         given = [name for name in _OF_SERVERS if name in self.model_fields_set and getattr(self, name)]
         if not is_server(uri):
-            yield from (f"{name}: is for a tracking server, and uri is a database's" for name in given)
+            of_user = "; its user and password are in uri, or in the file that uri_file names"
+            yield from (
+                f"{name}: is for a tracking server, and uri is a database's"
+                f"{of_user if name in ('username', 'password') else ''}"
+                for name in given
+            )
             return
         users = [bool(self.username), self.token is not None, "@" in urlsplit(uri).netloc]
         if sum(users) > 1:
