@@ -77,8 +77,10 @@ def of_source(at: Location, message: str, known: Iterable[str], files: Collectio
         known: The sources that there are.
         files: The files of settings, near which folders of sources are looked for.
     """
-    name = str(at[-1])
-    if len(at) != 2 or at[0] != "sources" or not name.isidentifier() or not message.startswith("unknown key"):
+    if len(at) != 2 or at[0] != "sources" or not message.startswith("unknown key"):
+        return message
+    name = str(at[1])
+    if not name.isidentifier():
         return message
     folders = {folder.name: folder for folder in _sources(files)}
     missing = f"no installed package has a source {name}"

@@ -8,9 +8,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from ml_monitoring.exporter.settings_hints import EXPERIMENT_PATTERN, share_hint
+from ml_monitoring.exporter.settings_hints import EXPERIMENT_PATTERN
 from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector, matching
 from ml_monitoring.exporter.stores import StoreName
+from ml_monitoring.exporter.value_hints import share_hint
 from ml_monitoring.exporter.values import NAME_PATTERN, NAMES_SCHEMA, Duration, Model, refuse, split_list
 
 # A history is kept in at most so many batches.

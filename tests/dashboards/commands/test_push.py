@@ -457,7 +457,7 @@ def test_what_is_no_grafana_is_reported_in_a_sentence(push: Push, capsys: pytest
         "which must let requests with a token through"
     )
     assert refused == f"error: {url} cannot be reached: Connection refused: does it run there, and on this port?"
-    assert no_address == "error: --url: is not an http:// or https:// address"
+    assert no_address == "error: --url: has no scheme: put http:// or https:// in front"
 
 
 def test_several_data_sources_without_a_default_must_be_chosen_from(
