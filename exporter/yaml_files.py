@@ -103,7 +103,8 @@ def _load(path: Path) -> CommentedMap:
     if content is None:
         return CommentedMap()
     if not isinstance(content, CommentedMap):
-        if is_sectioned(text):
+        # A list in brackets looks like a section, but is YAML.
+        if not isinstance(content, list) and is_sectioned(text):
             raise ConfigError([f"{path}: {_SECTIONED}"])
         kind = "list" if isinstance(content, list) else "text"
         raise ConfigError([f"{path}:1: must hold settings like `key: value`, not a {kind}"])

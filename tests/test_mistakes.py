@@ -586,4 +586,4 @@ def test_files_are_named_as_the_settings_were_given(
         assert main(["alerts", "test", "--settings", settings]) == 1
         named = re.findall(r"(?m)^(?:note|error): (\S+?):\d", capsys.readouterr().err)
         shown = settings.removesuffix("own.yml")
-        assert set(named) == {f"{shown}monitoring/runbooks/ShopSlow.md", f"{shown}monitoring/alerts/ShopSlow.yml"}
+        assert set(named) == {f"{shown}monitoring/alerts/ShopSlow.yml"}

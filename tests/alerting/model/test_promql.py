@@ -13,7 +13,7 @@ from ml_monitoring.alerting.model.promql import normalised
 @pytest.mark.parametrize(
     ("expr", "text"),
     [
-        ('x{b="1, }", a=~"c|b" ,}', 'x{a=~"c|b",b="1, }"}'),
+        ('x{b="1, }", a=~"c|b" ,}', 'x{a=~"b|c",b="1, }"}'),
         ("a > on (d , c)  group_left() y", "a > on (c, d) group_left () y"),
         ("sum( rate(x[ 90s ]) )  by (b, a)\n+ 1", "sum(rate(x[1m30s])) by (a, b) + 1"),
         ("x[3600s:60s] offset 120s", "x[1h:1m] offset 2m"),

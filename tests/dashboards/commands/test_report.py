@@ -244,6 +244,7 @@ def test_by_default_mail_leaves_as_that_of_the_channel_of_ones_settings(
         assert main(arguments) == 0
         (mail,) = sink.mails
         assert (mail.recipients, mail.message["From"]) == (("a@example.org",), "stack@example.org")
+        channel["username"] = "stack"
         channel["password_file"] = str(tmp_path / "nowhere")
         settings.write_text(yaml.safe_dump({"notifications": {"channels": {"post": channel}}}), encoding="utf-8")
         assert main(arguments) == 1
