@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from ml_monitoring.alerting.operate.contents import duration
 from ml_monitoring.alerting.operate.routing import NOT_INHERITED, matchers
-from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
 
 Json = dict[str, Any]
@@ -22,8 +23,8 @@ _TIMES: Final = ("group_wait", "group_interval", "repeat_interval")
 _MOST_NAMED: Final = 3
 # What goes to the receivers of teams, by the severity at the end of their names.
 _OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", "info": "info alerts of"}
-# Sections of which only the keys are said: they may hold passwords.
-_SECTIONS: Final = ("global", "templates", "time_intervals", "mute_time_intervals", "tracing")
+# What is said by itself; of other sections only the keys are: they may hold passwords.
+_APART: Final = frozenset({"route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals"})
 
 
 def compare(old: Json | None, new: Json | None, *, everything: bool = False, said: str = "") -> list[Change]:
@@ -53,9 +54,10 @@ def compare(old: Json | None, new: Json | None, *, everything: bool = False, sai
 
 def _is_said(change: Change, said: str) -> bool:
     waits = " → ".join(f"`{'30s' if one == 'nothing' else one}`" for one in (change.old, change.new))
-    muted = [one for one in (change.old, change.new) if one != "nothing"]
+    muted = [(word, one) for word, one in (("now", change.old), ("not", change.new)) if one != "nothing"]
     return (change.what.startswith("group_wait ") and waits in said) or (
-        change.what.startswith("mute_time_intervals ") and any(f"in the time {one}" in said for one in muted)
+        change.what.startswith("mute_time_intervals ")
+        and all(re.search(rf"\b{word} sent to [^:]+ in the time {re.escape(one)}(?:\n|$)", said) for word, one in muted)
     )
 
 
@@ -69,14 +71,6 @@ def inhibitions(old: Json | None, new: Json | None, *, everything: bool = False)
         more, less = ("removed", "added") if change.what.startswith("matchers") else ("added", "removed")
         found[LATER if more in change.what else SOONER if less in change.what else OTHERWISE].append(change)
     return found if everything else {title: [*together(of_it, "inhibitions")] for title, of_it in found.items()}
-
-
-def duration(text: Any) -> Any:
-    """Return the seconds of a duration; what is none as it is."""
-    try:
-        return durations.parse(str(text))
-    except ValueError:
-        return text
 
 
 def lost_channels(old: Json | None, new: Json | None) -> list[str]:
@@ -253,7 +247,7 @@ def _inhibition(rule: Json) -> str:
 
 
 def _sections(old: Json, new: Json) -> Iterator[Change]:
-    for section in _SECTIONS:
+    for section in (key for key in {**old, **new} if key not in _APART):
         one, other = old.get(section), new.get(section)
         if isinstance(one, dict) and isinstance(other, dict) and one != other:
             yield Change(section, f"changed ({', '.join(_differing(one, other))})")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.model.promql import normalised
-from ml_monitoring.alerting.operate import alertmanager_changes, limits, recorded
+from ml_monitoring.alerting.operate import alertmanager_changes, contents, limits, mute_times, recorded
 from ml_monitoring.alerting.operate.reach import Reaches
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
@@ -66,6 +66,9 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         everything: Whether to list what is counted otherwise: recording rules, links, texts, and each alert of many
             with the same change.
     """
+    raw = contents.differences(*((one.groups, one.alertmanager, one.others) for one in (old, new)))
+    if not raw:
+        return ""
     before, after = _alerts(old, new)
     renamed = _renamed(before, after)
     added = [name for name in after if name not in before and name not in renamed.values()]
@@ -88,19 +91,22 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     }
     gone = {name: Change(name, f"removed ({_whom(before[name])})") for name in removed}
     muted = alertmanager_changes.inhibitions(old.alertmanager, new.alertmanager, everything=everything)
+    times = mute_times.changes(old.alertmanager, new.alertmanager, kept)
+    groups = [*_group_changes(old.groups, new.groups)]
     others = [
         *alertmanager_changes.compare(
             old.alertmanager,
             new.alertmanager,
             everything=everything,
-            said=" ".join(change.what for change in (*moved.sooner, *moved.later)),
+            said="\n".join(change.what for change in (*moved.sooner, *moved.later)),
         ),
         *_file_changes(old.others, new.others),
     ]
     directed = _by_direction(rules)
     for title, of_reach in ((_SOONER, moved.sooner), (_LATER, moved.later), (_OTHERWISE, through)):
         found = directed[title] if everything else [*_short(directed[title], len(pairs))]
-        directed[title] = [*found, *of_reach, *muted.get(title, ())]
+        directed[title] = [*found, *of_reach, *muted.get(title, ()), *times[title]]
+    directed[_OTHERWISE] += groups
     kinds = Counter(change.what.partition(" ")[0] for change in records)
     counts = {
         "receivers": {"left without a channel": len(silent)},
@@ -112,10 +118,13 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             "reading changed recording rules": len(reading),
             "reaching fewer channels": moved.losing,
             "reaching further channels": moved.gaining,
+            "reaching channels at other times": moved.shifting,
             "with other links or texts": len({change.where for change in texts}),
         },
         "recording rules": {kind: kinds[kind] for kind in ("added", "removed", "changed")},
+        "groups": {"changed": len(groups)},
         "inhibitions": {"changed": sum(map(len, muted.values()))},
+        "mute times": {"changed": sum(map(len, times.values()))},
         _FILES: {"changed": len(others)},
     }
     sections = {
@@ -146,7 +155,9 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         if changes
     ]
     hint = [_BACKTEST] if added or rules else []
-    return "\n\n".join(["\n".join(summary), *listed, *hint]) if summary else ""
+    if not (summary or listed):
+        return "\n".join(redact(change.line()) for change in raw)
+    return "\n\n".join(["\n".join(summary), *listed, *hint])
 
 
 def _alerts(old: Version, new: Version) -> tuple[dict[str, Json], dict[str, Json]]:
@@ -208,7 +219,7 @@ def _rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
         if clauses:
             yield Change(name, f"condition {word}", "", " ".join(clauses))
     for key in ("for", "keep_firing_for"):
-        if alertmanager_changes.duration(old.get(key) or "0s") != alertmanager_changes.duration(new.get(key) or "0s"):
+        if contents.duration(old.get(key) or "0s") != contents.duration(new.get(key) or "0s"):
             yield from _value_change(name, _WAITS[key], old.get(key), new.get(key))
     for key in (key for key in keys if key not in _WAKING):
         yield from _value_change(name, f"label {key}", *(one.get(key) for one in labels))
@@ -241,9 +252,22 @@ def _recorded_changes(old: Version, new: Version) -> Iterator[Change]:
         elif name not in after:
             yield Change(name, "removed")
         elif sorted(before[name]) != sorted(after[name]):
-            yield Change(
-                name, "changed", *(" or ".join(expr for expr, _labels in one[name]) for one in (before, after))
+            is_alike = [expr for expr, _labels in before[name]] == [expr for expr, _labels in after[name]]
+            said = (
+                " or ".join(f"{expr} {labels}" if is_alike else expr for expr, labels in one[name])
+                for one in (before, after)
             )
+            yield Change(name, "changed", *said)
+
+
+def _group_changes(old: Sequence[Json], new: Sequence[Json]) -> Iterator[Change]:
+    """Return what changed of groups that are there before and after, such as how often they are evaluated."""
+    before, after = ({str(group.get("name")): group for group in groups} for groups in (old, new))
+    for name in (name for name in before if name in after):
+        for key in sorted({*before[name], *after[name]} - {"rules"}):
+            one, other = before[name].get(key), after[name].get(key)
+            if contents.duration(one) != contents.duration(other):
+                yield from _value_change(f"group {name}", key, one, other)
 
 
 def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
@@ -297,7 +321,7 @@ def _direction(change: Change) -> float:
         # What is `or` else makes an alert of more, all other parts of less.
         way = (1 if change.what.endswith("added") else -1) * (1 if change.new.lower().startswith("or") else -1)
     elif what == "`for`":
-        before, after = (alertmanager_changes.duration(one or "0s") for one in (change.old, change.new))
+        before, after = (contents.duration(one or "0s") for one in (change.old, change.new))
         way = before - after if isinstance(before, float) and isinstance(after, float) else 0
     return way
 

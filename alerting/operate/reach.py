@@ -56,6 +56,7 @@ class Moved:
     _: KW_ONLY
     losing: int
     gaining: int
+    shifting: int
 
 
 class Reaches:
@@ -93,7 +94,7 @@ class Reaches:
                 continue
             gone, come = ([one for one in these if one not in those] for these, those in _both(before, after))
             if gone and not after:
-                if not {stop.receiver for stop in stops(self._configs[1] or {}, _labels(new))} <= {*silent}:
+                if not {stop.receiver for stop in stops(self._configs[1] or {}, labels_of(new))} <= {*silent}:
                     lost.setdefault(f"reaches no channel any more (before: {_named(gone)})", []).append(name)
             elif gone:
                 where = " at the former address" * ({*map(str, gone)} == {*map(str, come)})
@@ -106,16 +107,20 @@ class Reaches:
                     (later if is_later else sooner).setdefault(what, []).append(name)
         rules = {name: new for name, (_old, new) in alerts.items()}
         lists = [
-            [Change(_whose(names, rules), _agreeing(what, names)) for what, names in of_it.items()] for of_it in found
+            [Change(name_alerts(names, rules), _agreeing(what, names)) for what, names in of_it.items()]
+            for of_it in found
         ]
-        losing, gaining = (len({name for names in of_it.values() for name in names}) for of_it in (lost, gained))
-        return Moved(*lists, losing=losing, gaining=gaining)
+        losing, gaining, shifting = (
+            len({name for of_it in kinds for names in of_it.values() for name in names})
+            for kinds in ((lost,), (gained,), (sooner, later))
+        )
+        return Moved(*lists, losing=losing, gaining=gaining, shifting=shifting)
 
     def _of(self, rule: Json, version: int) -> dict[ReachedChannel, _When] | None:
         config = self._configs[version]
         try:
             # `amtool` names what Alertmanager would not read.
-            found = stops(config or {}, _labels(rule))
+            found = stops(config or {}, labels_of(rule))
             waits = [durations.parse(str(stop.group_wait)) for stop in found]
         except (ValueError, TypeError, AttributeError, KeyError, re.error):
             return None
@@ -127,7 +132,8 @@ class Reaches:
         return reached
 
 
-def _labels(rule: Json) -> dict[str, str]:
+def labels_of(rule: Json) -> dict[str, str]:
+    """Return the labels by which an alert is routed."""
     labels = {str(name): str(value) for name, value in (rule.get("labels") or {}).items()}
     return labels | {"alertname": str(rule["alert"])}
 
@@ -186,7 +192,7 @@ def _named(channels: Iterable[ReachedChannel], when: Mapping[ReachedChannel, _Wh
     return ", ".join(found)
 
 
-def _whose(names: list[str], rules: Mapping[str, Json]) -> str:
+def name_alerts(names: list[str], rules: Mapping[str, Json]) -> str:
     """Return the names of alerts; of many the severities and teams that they are all the alerts of."""
     if len(names) > _MOST_NAMED:
         kinds = Counter(_kind(rules[name]) for name in names)

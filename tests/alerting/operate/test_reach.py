@@ -206,6 +206,7 @@ def test_times_in_which_nothing_is_sent_and_inhibitions_make_alerts_quieter() ->
     new["inhibit_rules"] = [{"source_matchers": ["a=1"], "target_matchers": ["b=2"]}]
     rules = [{"rules": [alert("Hot")]}]
     assert compare(Version(rules, config()), Version(rules, new)).splitlines() == [
+        "- alerts: 1 reaching channels at other times",
         "- inhibitions: 1 changed",
         "",
         "### Later or quieter",
