@@ -122,7 +122,7 @@ def test_changes_of_looks_are_counted_own_pages_first_then_by_title() -> None:
         "",
         "- **Theirs** (`other`): 1 of meaning, 2 of looks",
         "  - **Heat** query A changed: `heat` → `max(heat)`",
-        "- **doors** (`ml-monitoring-b`): 0 of meaning, 1 of looks",
+        "- **doors** (`ml-monitoring-b`): 0 of meaning, 1 of looks (`--all` lists them)",
         "- **Rooms** (`ml-monitoring-a`): 1 of meaning, 2 of looks",
         "  - **Heat** query A changed: `heat` → `max(heat)`",
     ]
@@ -180,7 +180,7 @@ def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() 
     for one, expr in zip((old, new), exprs, strict=True):
         one["panels"][0]["targets"][0]["expr"] = expr
         one["templating"]["list"][0]["query"] = {"query": f"query_result({expr})"}
-    assert short({"a": old}, {"a": new})[-1] == "- **Page** (`a`): 0 of meaning, 2 of looks"
+    assert short({"a": old}, {"a": new})[-1] == "- **Page** (`a`): 0 of meaning, 2 of looks (`--all` lists them)"
     assert "query A is written otherwise, with the same meaning: " in compare({"a": old}, {"a": new})
 
 
@@ -208,16 +208,16 @@ def test_what_a_page_says_is_no_matter_of_looks(change: Any, shown: str) -> None
     assert any(line.strip().startswith(f"- **{shown}") for line in short({"a": page()}, {"a": new}))
 
 
-def test_thresholds_of_other_colours_only_are_looks() -> None:
+def test_thresholds_of_another_shade_only_are_looks() -> None:
     def change(colour: str, value: int) -> dict[str, Any]:
         new = page()
         new["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"][1] = {"color": colour, "value": value}
         return new
 
     old = {"a": page(), "b": page()}
-    new = {"a": change("#b8520a", 20), "b": change("red", 25)}
+    new = {"a": change("#d50b3e", 20), "b": change("red", 25)}
     assert short(old, new)[4:] == [
-        "- **Page** (`a`): 0 of meaning, 1 of looks",
+        "- **Page** (`a`): 0 of meaning, 1 of looks (`--all` lists them)",
         "- **Page** (`b`): 1 of meaning, 0 of looks",
         "  - **Heat** thresholds changed: `green from the start, red from 20` → `green from the start, red from 25`",
     ]
