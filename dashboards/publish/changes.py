@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.dashboards.publish.hues import hue
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
@@ -176,8 +177,9 @@ def _field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
     before, after = (((panel.get("fieldConfig") or {}).get("defaults") or {}) for panel in (old, new))
     steps = [_steps(one) for one in (before, after)]
     if steps[0] != steps[1]:
-        numbers = [re.findall(r"from ([^,]+)", one) for one in steps]
-        yield Change(name, f"{'colours of ' * (numbers[0] == numbers[1])}thresholds changed", *steps)
+        # Another shade is a matter of looks, red in place of green is none.
+        judged = [re.sub(r"\S+(?= from )", lambda found: hue(found[0]), one) for one in steps]
+        yield Change(name, f"{'colours of ' * (judged[0] == judged[1])}thresholds changed", *steps)
     yield from _values(name, before, after, frozenset({"thresholds"}))
     overrides = [(panel.get("fieldConfig") or {}).get("overrides") or [] for panel in (old, new)]
     if overrides[0] != overrides[1]:

@@ -140,7 +140,8 @@ def _rest(changes: Sequence[Change], own: Sequence[Change]) -> str:
     meaning = len(_of_meaning(changes))
     shared = f" ({meaning - len(own)} on several pages)" if meaning > len(own) else ""
     looks = sum(map(is_of_looks, changes))
-    return f"{meaning} of meaning{shared}, {looks} of looks"
+    listed = " (`--all` lists them)" if looks and not meaning else ""
+    return f"{meaning} of meaning{shared}, {looks} of looks{listed}"
 
 
 def _lines(changes: Sequence[Change], *, one_by_one: bool) -> list[str]:
