@@ -226,7 +226,7 @@ def _rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
     for word, matchers in limits.selected(*exprs):
         yield Change(name, f"matcher {word}", "", matchers)
         return
-    if not (is_alike or lost or gained):
+    if not (is_alike or ((lost or gained) and limits.matches_alike(*exprs))):
         yield Change(name, _EXPRESSION, *exprs)
 
 

@@ -19,6 +19,7 @@ _COMPARED: Final = re.compile(
     rf"|(?P<start>(?:^|\(|\b(?:and|or|unless)\b)\s*)(?P<left>{_NUMBER})(?=\s*{_COMPARISON})",
     re.IGNORECASE,
 )
+_LABELS: Final = re.compile(r"(?<=\bon )\([^)]*\)|(?<=\bignoring )\([^)]*\)", re.IGNORECASE)
 _BRACKET_OR_OPERATOR: Final = re.compile(rf"{TEXT}|[(\[{{]|[)\]}}]|(?P<operator>\b(?:and|or|unless)\b)", re.IGNORECASE)
 _AT_END: Final = re.compile(rf"(?P<how>[<>]=?){_MATCHING}(?P<number>{_NUMBER})\s*$", re.IGNORECASE)
 _AT_START: Final = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<how>[<>]=?)", re.IGNORECASE)
@@ -78,9 +79,9 @@ def beside(old: str, new: str) -> Iterator[tuple[str, str]]:
 def conditions(old: str, new: str) -> tuple[list[str], list[str]]:
     """Return the parts beside its signal that an expression lost, and those that it gained, whatever their numbers.
 
-    None are returned when anything else changed, too.
+    None are returned when anything else changed, too, but for the labels by which parts are matched.
     """
-    parts = [_clauses(skeleton(expr)) for expr in (old, new)]
+    parts = [[_LABELS.sub("", clause) for clause in _clauses(skeleton(expr))] for expr in (old, new)]
     lost, gained = (Counter(one[1:]) - Counter(other[1:]) for one, other in (parts, parts[::-1]))
     if parts[0][0] != parts[1][0] or (lost and gained):
         return [], []
@@ -93,6 +94,13 @@ def conditions(old: str, new: str) -> tuple[list[str], list[str]]:
     # What stands behind an `or` of its own is a condition of that, not of the alert.
     ways = {clause.lower().startswith("or") for clauses in found for clause in clauses}
     return found if len(ways) == 1 else ([], [])
+
+
+def matches_alike(old: str, new: str) -> bool:
+    """Tell whether the parts that both expressions have are matched by the same labels."""
+    parts = [_clauses(skeleton(expr)) for expr in (old, new)]
+    common = [Counter(_LABELS.sub("", clause) for clause in clauses) for clauses in parts]
+    return (Counter(parts[0]) & Counter(parts[1])).total() == (common[0] & common[1]).total()
 
 
 def end(clause: str) -> str:

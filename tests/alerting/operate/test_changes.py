@@ -332,8 +332,8 @@ def test_the_upgrade_from_release_0_2_0_is_said_in_full_on_about_two_screens(
     assert main(["diff", str(RELEASE), str(tmp_path)]) == 0
     said = capsys.readouterr().out.splitlines()
     old, new = _named(RELEASE), _named(tmp_path)
-    assert {line.split("**")[1] for line in said if " added (" in line} == {*new} - {*old}
-    assert "- **MlflowMetricWorseThanBest** threshold changed: `> 0.2` → `> 0.1`" in said
+    assert {line.split("**")[1] for line in said if "** added (" in line} == {*new} - {*old}
+    assert "- **MlflowMetricWorseThanBest** threshold changed (sooner): `> 0.2` → `> 0.1`" in said
     kept = sum("keep_firing_for" in new[name] for name in old if name in new)
     waits = "`keep_firing_for` (how much later its end is notified)"
     assert f"- **{kept} of {len({*old} & {*new})} alerts** {waits} added: `7m`" in said
@@ -391,6 +391,20 @@ def test_a_condition_that_came_or_went_is_shown_alone(old: str, new: str, shown:
     said = lines(version(rule("Hot", old)), version(rule("Hot", new)))[2:]
     found = [line.removeprefix("### ").removeprefix("- **Hot** condition ") for line in said if line]
     assert found == shown
+
+
+def test_a_threshold_that_is_met_sooner_beside_a_condition_more_is_both_ways_whatever_labels_are_matched() -> None:
+    old, new = "a > 2 and on (x) b < 5", "a > 1 and on (store, x) b < 5 and c > 3"
+    assert lines(version(rule("Hot", old)), version(rule("Hot", new)))[2:] == [
+        "### Sooner in one way, later in another",
+        "",
+        "- **Hot** threshold changed (sooner): `> 2` → `> 1`",
+        "- **Hot** condition added (later): `and c > 3`",
+        "",
+        "### Changed otherwise",
+        "",
+        f"- **Hot** expression changed: `{old}` → `{new}`",
+    ]
 
 
 @pytest.mark.parametrize(
