@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import prometheus_client
@@ -222,6 +223,7 @@ def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
         ({"exemplars": "no"}, "exemplars: 'no' is not True or False"),
         ({"sizes": None}, "sizes: None is not True or False"),
         ({"labels": {5: "x"}}, "labels: 5 is not the name of a label"),
+        ({"exporter": Textfile}, f"exporter: {Textfile!r} is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
         ({"exporter": "http://x"}, "exporter: 'http://x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
     ],
 )
@@ -334,7 +336,10 @@ def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
         (lambda recorder: recorder.model("m", variant=["B"]), "model: variant: ['B'] is not text or a number"),
         (lambda recorder: recorder.cache(None), "cache: name: None is not text"),
         (lambda recorder: recorder.experiment(5), "experiment: name: 5 is not text"),
-        (lambda recorder: recorder.job(None), "job: name: None is not text"),
+        (
+            lambda recorder: recorder.track_request(answer),
+            'track_request: give a variant: @recorder.track_request("...")',
+        ),
         (lambda recorder: recorder.job(answer), 'job: give a name: @recorder.job("answer")'),
         (
             lambda recorder: recorder.job("n", every="daily"),
@@ -379,6 +384,10 @@ def test_what_is_no_recorder_is_refused() -> None:
         (["/ok", "health"], "'health' does not begin with /, as all paths do; did you mean '/health'?"),
         ("^api/.*", "'^api/.*' does not begin with /, as all paths do; did you mean '/api/.*'?"),
         ([("/a", "/b")], "('/a', '/b') stands in a list; put * in front of it"),
+        ("GET /health", "'GET /health' does not begin with /, as all paths do; did you mean '/health'?"),
+        ("/a/{id}/b", "'/a/{id}/b' is not a regular expression of paths; did you mean '/a/[^/]+/b'?"),
+        ("/a/<int:id>", "'/a/<int:id>' is not a regular expression of paths; did you mean '/a/[^/]+'?"),
+        (["/static/*"], "'/static/*' is not a regular expression of paths; did you mean '/static/.*'?"),
         (None, "None is not a regular expression written as text"),
         ([5], "5 is not a regular expression written as text"),
     ],
@@ -389,6 +398,25 @@ def test_a_pattern_that_is_none_is_refused(patterns: Any, message: str) -> None:
         instrument(Flask(__name__), recorder, exclude=patterns)
     with pytest.raises(ValueError, match=f"^exclude: {re.escape(message)}$"):
         ASGIMiddleware(FastAPI(), recorder, exclude=patterns)
+
+
+@pytest.mark.parametrize("pattern", ["/a{2}", "/a/[0-9]{1,3}", "/static/.*", "/(?P<name>x)", "/x/?", "/a/.*/b"])
+def test_a_regular_expression_is_taken(pattern: str) -> None:
+    instrument(Flask(__name__), Recorder(registry=CollectorRegistry()), exclude=pattern)
+
+
+def test_a_header_that_a_scraper_does_not_send_is_none() -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    without, empty = recorder.exposition(None, None), recorder.exposition("", "")
+    assert without.headers[0] == empty.headers[0]
+    assert b"ml_instrument_errors_total" in without.body
+
+
+def test_a_folder_of_workers_that_is_set_too_late_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    late = "PROMETHEUS_MULTIPROC_DIR is set too late: set it before prometheus_client is imported"
+    with pytest.raises(ValueError, match=f"^{late}$"):
+        Recorder(registry=CollectorRegistry())
 
 
 def flask_with_a_dispatcher() -> Flask:

@@ -21,7 +21,7 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
     Sum,
 )
-from prometheus_client import CollectorRegistry, Counter, Summary
+from prometheus_client import CollectorRegistry, Counter, Summary, values
 
 from ml_monitoring.exporter.http_client import fetch_json
 from ml_monitoring.instrument import Recorder
@@ -140,6 +140,7 @@ def test_worker_processes_that_share_their_metrics_cannot_send_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(values, "ValueClass", values.MultiProcessValue())
     with pytest.raises(ValueError, match="PROMETHEUS_MULTIPROC_DIR and OTLP exclude each other"):
         recorder(Kept())
 

@@ -48,6 +48,31 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
+@pytest.mark.parametrize("of", [numpy.float16, numpy.float32, numpy.float64, numpy.int64, float])
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_numpy_are_numbers(of: Any, caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    model = Recorder(registry=registry).model("m", variant="B")
+    model.record_prediction(of(1), score=of(1), confidence=of(1))
+    model.record_regression(of(3), of(1))
+    model.set_kv_cache(of(1))
+    assert logged(caplog) == []
+    labels = {"model": "m", "variant": "B", "model_version": ""}
+    assert registry.get_sample_value("ml_prediction_absolute_error_sum", labels) == 2
+
+
+def test_a_share_that_rounding_puts_beyond_its_end_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    model = Recorder(registry=registry).model("m")
+    rounded: Any = numpy.float32(1.0000002)
+    model.set_kv_cache(rounded)
+    assert [each.samples[0].value for each in registry.collect() if "kv_cache" in each.name] == [1]
+    assert logged(caplog) == []
+    model.set_kv_cache(1.01)
+    (line,) = logged(caplog)
+    assert "used is 1.01, not a share from 0 to 1" in line
+
+
 @pytest.mark.parametrize(("kind", "method"), list(recording_methods()))
 def test_each_argument_of_each_method_is_named(kind: type, method: str, caplog: pytest.LogCaptureFixture) -> None:
     parameters = list(inspect.signature(getattr(kind, method)).parameters.values())[1:]

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from ml_monitoring.instrument.catalog import CATALOG, CELLS, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.labels import OTHER, clean
 from ml_monitoring.instrument.mistakes import WrongValueError, caller, describe
-from ml_monitoring.instrument.shared_folder import join, shared_folder
+from ml_monitoring.instrument.shared_folder import check_used, join, shared_folder
 
 _log = logging.getLogger("ml_monitoring.instrument")
 # The first failure is logged at once, a storm of them once a minute; of mistakes of the service those of each line.
@@ -214,6 +214,7 @@ class Metrics:
         self._max_label_sets = max_label_sets
         self._quiet_until: dict[str, float] = {}
         if not disabled:
+            check_used()
             # Before the first metric: it opens a file there.
             join()
         # First: the others report to these two.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from inspect import Parameter, signature
+from math import inf, isfinite
 from numbers import Real
 from typing import Any, Final, TypeVar
 
@@ -13,7 +14,8 @@ _PACKAGE: Final = __name__.rpartition(".")[0]
 _BETWEEN: Final = "contextlib"
 
 _FLAG: Final = "True or False"
-_MOST: Final = sys.float_info.max
+# What sums of numbers of 32 bits, such as those of a softmax, are off by.
+_ROUNDING: Final = 1e-6
 # By a word of the annotation: what a value has to be, and how that is said.
 _WANTED: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "float": (lambda value: isinstance(value, Real), "a number"),
@@ -47,26 +49,29 @@ def is_true(name: str, value: object) -> bool:
     raise WrongValueError(_wrong(name, value, _FLAG))
 
 
-def finite(name: str, value: Number, at_least: float = -_MOST) -> Number:
+def finite(name: str, value: Number, at_least: float = -inf) -> Number:
     """Return a number that can be recorded.
 
     Raises:
         WrongValueError: It is not finite, or less than it can be.
     """
-    if not at_least <= value <= _MOST:
+    # A comparison with the largest number of 64 bits would not do for those of 32.
+    if not isfinite(value) or value < at_least:
         raise WrongValueError(_wrong(name, value, "a finite number" if at_least < 0 else "a number of 0 or more"))
     return value
 
 
 def share(name: str, value: float) -> float:
-    """Return a number from 0 to 1.
+    """Return a number from 0 to 1; what rounding puts beyond is the end.
 
     Raises:
         WrongValueError: It is another one.
     """
-    if not 0 <= value <= 1:
+    if 0 <= value <= 1:
+        return value
+    if not -_ROUNDING <= value <= 1 + _ROUNDING:
         raise WrongValueError(_wrong(name, value, "a share from 0 to 1"))
-    return value
+    return 0.0 if value < 0 else 1.0
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

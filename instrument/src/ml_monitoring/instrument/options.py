@@ -151,6 +151,12 @@ def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
+def _as_regex(pattern: str) -> str:
+    """Return a template of routes or a glob as a regular expression; empty if it is neither."""
+    found = re.sub(r"/\*\*?$", "/.*", re.sub(r"\{[A-Za-z_]\w*(?::\w+)?\}|(?<!\?P)<[\w:]+>", "[^/]+", pattern))
+    return "" if found == pattern else found
+
+
 def excluded(patterns: Iterable[str]) -> Callable[[str], object] | None:
     """Return what tells whether a path is excluded, or None when nothing is.
 
@@ -160,8 +166,11 @@ def excluded(patterns: Iterable[str]) -> Callable[[str], object] | None:
     patterns = checked_patterns(patterns)
     for pattern in patterns:
         if _WITHOUT_SLASH.match(pattern):
-            meant = f"/{pattern.removeprefix('^')}"
+            # Of what begins with a method the path alone.
+            meant = f"/{pattern.rpartition(' ')[2].removeprefix('^').removeprefix('/')}"
             raise ValueError(f"exclude: {pattern!r} does not begin with /, as all paths do; did you mean {meant!r}?")
+        if meant := _as_regex(pattern):
+            raise ValueError(f"exclude: {pattern!r} is not a regular expression of paths; did you mean {meant!r}?")
         try:
             re.compile(pattern)
         except re.error as error:

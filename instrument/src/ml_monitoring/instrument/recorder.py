@@ -72,7 +72,7 @@ class Recorder:
         checked_type("sizes", sizes, bool, "True or False")
         if max_label_sets < 1:
             raise ValueError(f"max_label_sets: {max_label_sets} is less than 1")
-        if exporter not in (None, "otlp") and not hasattr(exporter, "_push_job"):
+        if exporter not in (None, "otlp") and (isinstance(exporter, type) or not hasattr(exporter, "_push_job")):
             raise ValueError(f"exporter: {exporter!r} is none: give 'otlp', an Otlp, a Pushgateway or a Textfile")
         self._metrics = Metrics(
             registry,
@@ -161,7 +161,14 @@ class Recorder:
         Args:
             variant: Which one answers it.
             unit: As that of `set_variant`.
+
+        Raises:
+            ValueError: The variant is a function, as where a decorator lacks its brackets.
         """
+        if callable(variant):
+            raise ValueError(  # noqa: TRY004  # as all wrong options
+                'track_request: give a variant: @recorder.track_request("...")'
+            )
         return TrackedRequest(self._variants, variant, unit)
 
     def job(self, name: str, *, every: str | float | timedelta | None = None) -> Job:
@@ -188,15 +195,15 @@ class Recorder:
         """Set the money a day that the service itself attributes to the variant."""
         self._variants.impact.child(variant).set(finite("per_day", per_day))
 
-    def exposition(self, accept: str = "", accept_encoding: str = "") -> Exposition:
+    def exposition(self, accept: str | None = "", accept_encoding: str | None = "") -> Exposition:
         """Return what a scrape gets, for web frameworks that are neither ASGI nor WSGI.
 
         Args:
-            accept: The scraper's `Accept` header.
-            accept_encoding: Its `Accept-Encoding` header.
+            accept: The scraper's `Accept` header; None where there is none.
+            accept_encoding: Its `Accept-Encoding` header; the same.
         """
         self._refresh()
-        return render(self._metrics.registry, accept, accept_encoding)
+        return render(self._metrics.registry, accept or "", accept_encoding or "")
 
     def _otlp(self) -> Exporter | None:
         if self._metrics.disabled:

@@ -29,6 +29,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from prometheus_client import values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -111,6 +112,16 @@ def shared_folder() -> Path | None:
     """Return the folder, or None where there is one process only."""
     path = os.environ.get(VARIABLE)
     return Path(path) if path else None
+
+
+def check_used() -> None:
+    """Refuse a folder that this process would read and never write.
+
+    Raises:
+        ValueError: The variable was set after prometheus_client was imported, which keeps all in memory since.
+    """
+    if shared_folder() is not None and values.ValueClass is values.MutexValue:
+        raise ValueError(f"{VARIABLE} is set too late: set it before prometheus_client is imported")
 
 
 def join() -> None:
