@@ -405,6 +405,27 @@ def test_a_regular_expression_is_taken(pattern: str) -> None:
     instrument(Flask(__name__), Recorder(registry=CollectorRegistry()), exclude=pattern)
 
 
+def test_a_request_of_a_mounted_application_is_counted_once() -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    inner = FastAPI()
+    inner.get("/x")(lambda: "x")
+    outer = FastAPI()
+    outer.mount("/sub", inner)
+    for app in (inner, outer):
+        instrument(app, recorder)
+    outer.add_middleware(ASGIMiddleware, recorder=recorder)
+    flask = Flask("outer")
+    inside = Flask("inner")
+    inside.route("/x")(lambda: "x")
+    flask.wsgi_app = DispatcherMiddleware(flask.wsgi_app, {"/sub": inside})  # type: ignore[method-assign]
+    for served in (inside, flask):
+        instrument(served, recorder)
+    with asgi_server(outer) as client, wsgi_server(flask) as other:
+        client.get("/sub/x")
+        other.get("/sub/x")
+        assert counted(client, total=2) == ['{method="GET",route="/sub/x",status="200"} 2.0']
+
+
 def test_a_header_that_a_scraper_does_not_send_is_none() -> None:
     recorder = Recorder(registry=CollectorRegistry())
     without, empty = recorder.exposition(None, None), recorder.exposition("", "")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ml_monitoring.instrument.options import checked_app, checked_path
 from ml_monitoring.instrument.recorder import Recorder
-from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
+from ml_monitoring.instrument.requests import CLIENT_LEFT, COUNTED, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import asgi_route
 
 Message = MutableMapping[str, Any]
@@ -81,12 +81,14 @@ class ASGIMiddleware:
         path = _path(scope)
         if kind == "http" and self._metrics_path is not None and path == self._metrics_path:
             await self._metrics(scope, receive, send)
-        elif self.hooks.excludes(path):
+        elif scope.get(COUNTED) is self._requests or self.hooks.excludes(path):
             await self._app(scope, receive, send)
-        elif kind == "http":
-            await self._http(scope, receive, send)
         else:
-            await self._websocket(scope, receive, send)
+            scope[COUNTED] = self._requests
+            if kind == "http":
+                await self._http(scope, receive, send)
+            else:
+                await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = _HttpContext(self, scope, receive, send)

@@ -39,6 +39,8 @@ class RequestContext:
         self.sent = 0
 
 
+# Where a request says which recorder counts it: an application that is mounted in another may be instrumented, too.
+COUNTED: Final = "ml_monitoring.instrument"
 # The request that is being answered; handlers in a thread pool see the same object through their copied context.
 CURRENT: ContextVar[RequestContext | None] = ContextVar("ml_monitoring_request", default=None)
 

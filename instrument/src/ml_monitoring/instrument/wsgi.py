@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ml_monitoring.instrument.labels import UNMATCHED
 from ml_monitoring.instrument.options import checked_app, checked_path
 from ml_monitoring.instrument.recorder import Recorder
-from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
+from ml_monitoring.instrument.requests import CLIENT_LEFT, COUNTED, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import dispatched, wsgi_route
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class WSGIMiddleware:
         path = environ.get("PATH_INFO", "")
         if self._metrics_path is not None and path == self._metrics_path:
             return self._metrics(environ, start_response)
-        if self._hooks.excludes(path):
+        if environ.get(COUNTED) is self._requests or self._hooks.excludes(path):
             return self._app(environ, start_response)
+        environ[COUNTED] = self._requests
         return _Response(self, self._app, environ, start_response)
 
 
