@@ -286,8 +286,9 @@ def _check(name: str, given: OwnAlert, folder: Path) -> Iterator[tuple[Location,
             "take it out here, or put it in brackets where it only selects series",
         )
     labels = {*given.by, *TARGET_LABELS, *_OF_RULES}
+    # What `by` and `expr` contradict each other in is said by itself.
     for label in dict.fromkeys(_LABEL_IN_TEMPLATE.findall(given.description)):
-        if label not in labels:
+        if label not in labels and not re.search(rf"\b{label}\b", given.expr):
             yield ("description",), f"the series have no label {label}{suggestion(label, labels)} (see `by`)"
     for taken in sorted({"severity", "team"} & set(given.by)):
         yield ("by",), f"{taken} is a label of the rule, which would take the place of the series' own"

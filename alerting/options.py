@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from ml_monitoring.alerting.extension_sources import unknown_sources
 from ml_monitoring.alerting.model.misfits import always
 from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers, switched_off
 from ml_monitoring.alerting.operate.promtool import refuse_broken
+from ml_monitoring.exporter.environment import PREFIX
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, files_of
 from ml_monitoring.exporter.version import CHECKOUT
@@ -86,6 +87,7 @@ def _examine(
     options: argparse.Namespace, problems: list[str], *, webhook: str | None
 ) -> tuple[Thresholds | None, Layers]:
     """Return what of the settings can be used, and where each was given; all that is wrong is added to the problems."""
+    problems += _misplaced(os.environ)
     files = settings_files(options)
     layers = load_layers(files)
     own = None
@@ -106,6 +108,16 @@ def _examine(
         with collecting(problems):
             thresholds = thresholds.overridden(os.environ, webhook=webhook)
     return thresholds, layers
+
+
+def _misplaced(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is wrong with variables that say settings as the exporter's may be said, or nearly the files' name."""
+    for name in environ:
+        section = name.removeprefix(PREFIX).partition("__")[0].lower()
+        if name.startswith(PREFIX) and "__" in name and section in Thresholds.model_fields:
+            yield f"{name}: settings of alerts are given in files only, by --settings or {VARIABLE}"
+        elif name.startswith(f"{PREFIX}ALERTING") and name != VARIABLE:
+            yield f"{name}: unknown setting; did you mean {VARIABLE}?"
 
 
 def load_to_write(

@@ -109,6 +109,7 @@ def _of_kind(kind: str, value: object) -> str:
     of_text = {
         list: "must be a text, not a list: write it without brackets or dashes",
         dict: "must be a text, not settings like `key: value`",
+        bool: "must be a text; where there may be none, write null",
         type(None): "must be a text; there is none, or one that begins with & and is not in quotes",
     }
     return (of_text.get(type(value), "") if kind == "string_type" else "") or _MESSAGES.get(kind, "")

@@ -41,6 +41,7 @@ _IN_QUOTES: Final = "put a text that begins with {} in quotes"
 _SAID: Final = {
     "escape": "in double quotes \\ begins an escape{}: use single quotes",
     "another document": "a second document begins: settings are one, so take this line out",
+    "expected alphabetic or numeric": f"an alias or an anchor without a name{{}}; {_IN_QUOTES.format('* or &')}",
     "undefined alias": f"an alias that nothing defines{{}}; {_IN_QUOTES.format('*')}",
     "constructor for the tag": f"a tag has no meaning here{{}}; {_IN_QUOTES.format('!')}",
     "chomping or indentation": f"a text begins behind | or > in the same line{{}}; {_IN_QUOTES.format('one of them')}",

@@ -369,7 +369,8 @@ def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> 
         ("panel 'a b'", "call the file by at most 22 small letters, digits and dashes\n"),
         ("panel Orders!", "call the file by at most 22 small letters, digits and dashes\n"),
         ("source mlflow", "the exporter has a source of this name: choose another one\n"),
-        ("source my-source", "call it in small letters, digits and underscores"),
+        ("source my-source", "call it in small letters, digits and underscores, and begin with a letter\n"),
+        ("source 1weather", "call it in small letters, digits and underscores, and begin with a letter\n"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(

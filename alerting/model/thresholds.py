@@ -48,7 +48,7 @@ from ml_monitoring.exporter.settings_words import words
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import Checked, check, fitting
 from ml_monitoring.exporter.values import merge
-from ml_monitoring.exporter.yaml_files import Places
+from ml_monitoring.exporter.yaml_files import Places, is_left_empty
 from ml_monitoring.exporter.yaml_files import read as read_layer
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
@@ -210,7 +210,10 @@ def load_layers(
         with collecting(problems):
             data, places = read_layer(path)
             own_files.refuse(path, data)
-            of_files.append((data, places))
+            # Of a section all may be commented out.
+            known = data.keys() & Thresholds.model_fields.keys()
+            empty = {key for key in known if data[key] is None and is_left_empty(*places[key,], key)}
+            of_files.append(({key: value for key, value in data.items() if key not in empty}, places))
     if problems:
         raise ConfigError(problems)
     below = (*map(read_layer, defaults), *extensions)

@@ -242,7 +242,7 @@ def _name_problem(kind: str, name: str) -> str:
             return words(error.errors()[0], name)
         return ""
     if not _SOURCE.fullmatch(name):
-        return "call it in small letters, digits and underscores"
+        return "call it in small letters, digits and underscores, and begin with a letter"
     return (
         "the exporter has a source of this name: choose another one"
         if name in {source.name for source in SOURCES}

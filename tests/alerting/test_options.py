@@ -35,6 +35,36 @@ def test_the_option_goes_before_the_variable_and_the_variable_before_the_default
     assert options.settings_files(given(), {}, places[:1]) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *(
+            (name, "settings of alerts are given in files only, by --settings or ML_MONITORING_ALERTING_SETTINGS")
+            for name in ("ML_MONITORING_ALERTS__HOSTDISKFULL__THRESHOLD", "ML_MONITORING_LINKS__GRAFANA")
+        ),
+        ("ML_MONITORING_ALERTING_SETTING", "unknown setting; did you mean ML_MONITORING_ALERTING_SETTINGS?"),
+    ],
+)
+def test_variables_that_nothing_reads_are_refused(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As Kubernetes sets some for a service of that name.
+    monkeypatch.setenv("ML_MONITORING_ALERTS_PORT", "x")
+    monkeypatch.setenv("ML_MONITORING_SOURCES__MLFLOW__URI", "x")
+    options.load(given("--settings", os.devnull))
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(ConfigError) as caught:
+        options.load(given("--settings", os.devnull))
+    assert caught.value.problems == (f"{name}: {said}",)
+
+
+def test_sections_of_which_all_is_commented_out_are_those_of_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text("links:\n  # grafana: http://x\nalerts:\nslos: # later\n", encoding="utf-8")
+    assert options.load(given("--settings", str(path)))[0] == options.load(given("--settings", os.devnull))[0]
+    path.write_text("links:\nteems:\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r":2: teems: unknown key; did you mean teams\?$"):
+        options.load(given("--settings", str(path)))
+
+
 def test_own_settings_are_not_written_over_the_committed_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

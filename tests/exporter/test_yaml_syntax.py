@@ -39,6 +39,14 @@ _SECTIONED = ": is it YAML? It looks like TOML or an INI file, and settings are 
             "---\na: 1\n---\nhunter2: 1\n",
             ":3: not valid YAML: a second document begins: settings are one, so take this line out",
         ),
+        *(
+            (
+                f"a: 1\nb: {sign}\n",
+                ":2: not valid YAML: an alias or an anchor without a name (column 5); "
+                "put a text that begins with * or & in quotes",
+            )
+            for sign in "*&"
+        ),
         ("a:\n\u00a0\u00a0hunter2: 1\n", f":2: not valid YAML: {_ODD}"),
         ("a:\n  b: 1\n\u202f\u202fhunter2: 1\n", f":3: not valid YAML: {_ODD}"),
         ("a:\n  b:\u00a0hunter2\n  c: 1\n", f":2: not valid YAML: {_ODD}"),

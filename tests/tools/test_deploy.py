@@ -101,13 +101,15 @@ def test_values_are_read_as_compose_reads_them(tmp_path: Path) -> None:
 
 def test_settings_that_nothing_reads_or_that_cannot_be_are_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
-        "GRAFANA_PROT=1\nEXPORTER_PORT=0\nPROMETHEUS_RETENTION_SIZE=10\nPOSTGRES_MEMORY=1\n"
+        "GRAFANA_PROT=1\nGRAFANA_URL=https://x\nEXPORTER_PORT=0\nPROMETHEUS_RETENTION_SIZE=10\nPOSTGRES_MEMORY=1\n"
         "ALERTMANAGER_PORT=70000\nPROMETHEUS_RETENTION=30 days\nLOGS_RETENTION=2 weeks\nTRACES_URL=jaeger:16686\n"
     )
     assert preflight.judge_settings(Stack(tmp_path)) == Result(
         "settings",
         False,
-        "GRAFANA_PROT: unknown setting; did you mean GRAFANA_PORT?; ALERTMANAGER_PORT=70000: not a port;"
+        "GRAFANA_PROT: unknown setting; did you mean GRAFANA_PORT?;"
+        " GRAFANA_URL: is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml;"
+        " ALERTMANAGER_PORT=70000: not a port;"
         " EXPORTER_PORT=0: not a port; PROMETHEUS_RETENTION=30 days: not a duration such as 12h, 30d or 1y;"
         " PROMETHEUS_RETENTION_SIZE=10: not a size such as 512MB or 10GB; POSTGRES_MEMORY=1: not a size such as"
         " 512m or 2g; TRACES_URL=jaeger:16686: not an address with http:// or https://;"

@@ -304,12 +304,18 @@ def run_in_image(image: str, script: str, *, volume: str, powers: Sequence[str] 
 
 
 def compose_program() -> list[str]:
-    """Return the command that runs Docker Compose 2."""
+    """Return the command that runs Docker Compose 2.
+
+    Raises:
+        DeployError: There is none.
+    """
     if shutil.which("docker") is not None:
         done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
         if done.returncode == 0:
             return ["docker", "compose"]
-    return [str(_UNPACKED_COMPOSE)] if _UNPACKED_COMPOSE.exists() else ["docker", "compose"]
+    if not _UNPACKED_COMPOSE.exists():
+        raise DeployError("Docker Compose 2 is not installed (package docker-compose-plugin)")
+    return [str(_UNPACKED_COMPOSE)]
 
 
 def run(

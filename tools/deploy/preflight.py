@@ -32,6 +32,7 @@ _FORMS = (
     (("LOGS_RETENTION", "VICTORIAMETRICS_RETENTION"), r"\d+(\.\d+)?[hdwy]?", "a duration such as 14d or 1y"),
     (("TRACES_URL",), r"(https?://[^/\s].*)?", "an address with http:// or https://"),
 )
+_LINKS = frozenset({"GRAFANA_URL", "RUNBOOKS_URL", "LOGS_URL"})
 # Settings that are no variables of the Compose files.
 _OWN = frozenset({"WITH"})
 
@@ -90,7 +91,13 @@ def judge_settings(stack: Stack) -> Result:
     # Those of overlays that are not chosen may stay where they are.
     files = {*DOCKER.glob("compose.*.yaml"), *stack.overlays}
     known |= {name for path in files for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
-    problems = [f"{name}: unknown setting{suggestion(name, known)}" for name in given if name not in known]
+    problems = [
+        f"{name}: is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml"
+        if name in _LINKS
+        else f"{name}: unknown setting{suggestion(name, known)}"
+        for name in given
+        if name not in known
+    ]
     address = stack.settings["BIND_ADDRESS"]
     try:
         loopback = ipaddress.ip_address(address).is_loopback
