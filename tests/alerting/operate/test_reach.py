@@ -136,7 +136,8 @@ def test_routes_of_others_are_followed_as_alertmanager_follows_them(
     found = subprocess.run(
         [*command, *(f"{name}={value}" for name, value in labels.items())], capture_output=True, text=True, check=True
     )
-    assert ",".join(stop.receiver for stop in stops(config(), labels)) == found.stdout.strip()
+    # Newer ones warn above of an empty value.
+    assert ",".join(stop.receiver for stop in stops(config(), labels)) == found.stdout.splitlines()[-1]
 
 
 def _without_slack() -> Json:
