@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -47,11 +48,21 @@ class RowOutcome(StrEnum):
 
 
 class RowError(Exception):
-    """Report a row that cannot be used; the message completes `<file>, row <n>: `."""
+    """Report a row that cannot be used; the message completes `<file>, row <n>: `.
 
-    def __init__(self, outcome: RowOutcome, message: str) -> None:
+    Args:
+        outcome: What it counts as.
+        message: What is wrong with it.
+        cure: Returns the end of the message; looked for only in the few rows that are listed.
+    """
+
+    def __init__(self, outcome: RowOutcome, message: str, cure: Callable[[], str] = str) -> None:
         self.outcome = outcome
+        self._cure = cure
         super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}{self._cure()}"
 
 
 class Factor(NamedTuple):
@@ -359,8 +370,8 @@ class Parser:
                 if quantity.highest < math.inf
                 else "0 or more"
             )
-            cure = cures.of_share(value, quantity.name, self._unit(quantity.name)) if quantity.units is _SHARE else ""
-            raise RowError(RowOutcome.OUT_OF_RANGE, f"{quantity.name} is {_shorten(cell)}, must be {bounds}{cure}")
+            said = f"{quantity.name} is {_shorten(cell)}, must be {bounds}"
+            raise RowError(RowOutcome.OUT_OF_RANGE, said, partial(self._cure_of_share, value, quantity))
         return result
 
     def _number(self, cell: Any, name: str) -> float | None:
@@ -379,8 +390,15 @@ class Parser:
                 return float(cell)
             except (TypeError, ValueError, OverflowError):
                 pass
-        cure = cures.of_number(cell, name, self._unit(name), _UNITS[name], self.layout.decimal)
-        raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not a number{cure}")
+        said = f"{name} is {_shorten(cell)}, not a number"
+        raise RowError(RowOutcome.INVALID_VALUE, said, partial(self._cure_of_number, cell, name))
+
+    def _cure_of_number(self, cell: Any, name: str) -> str:
+        return cures.of_number(cell, name, self._unit(name), _UNITS[name], self.layout.decimal)
+
+    def _cure_of_share(self, value: float, quantity: Quantity) -> str:
+        is_share = quantity.units is _SHARE
+        return cures.of_share(value, quantity.name, self._unit(quantity.name)) if is_share else ""
 
     def cure_of_future(self, time: float, latest: float) -> str:
         """Return what makes a time one that can be.
@@ -413,10 +431,8 @@ class Parser:
             try:
                 moment = datetime.fromisoformat(cell.strip())
             except (ValueError, TypeError, AttributeError):
-                raise RowError(
-                    RowOutcome.INVALID_VALUE,
-                    f"timestamp is {_shorten(cell)}, not an ISO 8601 time{cures.of_time(cell)}",
-                ) from None
+                said = f"timestamp is {_shorten(cell)}, not an ISO 8601 time"
+                raise RowError(RowOutcome.INVALID_VALUE, said, partial(cures.of_time, cell)) from None
             time = self._moment(moment, cell, server)
         # A clock of a place is to see each row.
         if self.aware is not False or self.layout.zone is UTC:
@@ -446,7 +462,7 @@ class Parser:
         state = self.layout.states.get(text)
         if state is None:
             said = f"state is {_shorten(text)}, not one of {', '.join(self.layout.states)}"
-            raise RowError(RowOutcome.INVALID_VALUE, said + cures.of_state(text[:_SHOWN_CELL], STATES))
+            raise RowError(RowOutcome.INVALID_VALUE, said, partial(cures.of_state, text[:_SHOWN_CELL], STATES))
         return state
 
 

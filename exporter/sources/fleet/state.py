@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.risk import Sample
@@ -137,8 +138,8 @@ class FleetState:
         if sample.timestamp > self.horizon:
             ahead = sample.timestamp - self.horizon
             said = f"timestamp of {sample.server!r} is {ahead:g} s too far ahead"
-            cure = block.parser.cure_of_future(sample.timestamp, self.horizon)
-            problem = RowError(RowOutcome.OUT_OF_RANGE, said + cure)
+            cure = partial(block.parser.cure_of_future, sample.timestamp, self.horizon)
+            problem = RowError(RowOutcome.OUT_OF_RANGE, said, cure)
             self._reject(block, number, problem)
             return
         # One that is refused tells the time, too: it may make room.
