@@ -66,7 +66,7 @@ def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any]
         unusable = list(problems(section, above))
         for problem in unusable:
             yield Result(name, False, layers.problem(*problem))
-        for problem in joined_lines.problems(layers, ("sources", *name.split("/", 1))):
+        for problem in joined_lines.problems(layers, above):
             yield Result(name, False, layers.problem(*problem))
         source = create(kinds[kind_of(name)], section)
         limit = "first_timeout" if section.first_limit > section.timeout else "timeout"
@@ -88,8 +88,7 @@ def declarations(settings: Settings, layers: Layers, left_out: Checked[Any] | No
         above: Location = ("sources", *name.split("/", 1))
         for problem in joined_lines.problems(layers, above):
             yield Result(name, False, layers.problem(*problem))
-        if isinstance(section, QueriesSettings) and (odd := problem_of_statement(section.sql)):
-            said = f"sql {odd}: it must be one query that begins with SELECT or WITH"
+        if isinstance(section, QueriesSettings) and (said := problem_of_statement(section.sql)):
             yield Result(name, False, f"{said} ({layers.named((*above, 'sql'))})")
         if isinstance(section, ExperimentsSettings) and section.files is not None:
             declared, found = read_declarations(section, DeclarationFiles(section.files))

@@ -1,4 +1,4 @@
-"""Files of a user's own folder, as `ml-monitoring new` writes it: what settings say where one of them is meant."""
+"""Files that are none of settings, of a user's own folder and of other programs: where each of them belongs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OF_EXPERIMENTS: Final = frozenset({"start", "arms", "metrics"})
 
 
 def refuse(path: Path, data: Mapping[str, Any]) -> None:
-    """Refuse a file that is none of settings, but belongs into a user's folder.
+    """Refuse a file that is none of settings, but of a user's folder, of another program or of experiments.
 
     Raises:
         ConfigError: It is one.

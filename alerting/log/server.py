@@ -30,7 +30,7 @@ from ml_monitoring.exporter.addresses import ListenAddress, refusal
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
 from ml_monitoring.exporter.listener import WebListener
-from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.logs import Seldom, event
 from ml_monitoring.exporter.shutdown import end_within
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.web_guard import WebGuard
@@ -57,8 +57,6 @@ _MAX_ROWS = 1000
 _BAD_REQUEST = 400
 _ERRORS = (OSError, sqlite3.Error)
 _REASONS = ("host", "origin", "token", "password", "certificate", "size", "busy", "invalid")
-# Seconds in which one line is logged for each reason to refuse.
-_LOG_INTERVAL = 60.0
 # Of what the web configuration refuses; others come too often.
 _GUARDED = {401: "password", 403: "certificate"}
 _TOO_LARGE = Refusal(413, "size", f"more than {_MAX_BODY} bytes: notify in smaller groups, or set max_alerts")
@@ -88,7 +86,7 @@ class LogServer:
         self._parsing = asyncio.Lock()
         self._bytes = 0
         self._refused = dict.fromkeys(_REASONS, 0)
-        self._logged = dict.fromkeys(_REASONS, -math.inf)
+        self._seldom = Seldom()
         self._write_errors = 0
         self._written = -math.inf
         self._problem = "nothing was written yet"
@@ -134,10 +132,14 @@ class LogServer:
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         self._refused[refusal.reason] += 1
-        now = time.monotonic()
-        if now - self._logged[refusal.reason] > _LOG_INTERVAL:
-            self._logged[refusal.reason] = now
-            event(_log, logging.WARNING, "a request is refused", status=refusal.status, reason=refusal.message)
+        self._seldom.event(
+            _log,
+            logging.WARNING,
+            "a request is refused",
+            refusal.reason,
+            status=refusal.status,
+            reason=refusal.message,
+        )
         return web.Response(status=refusal.status, text=f"{refusal.message}\n")
 
     async def _take(self, request: web.Request) -> web.Response:

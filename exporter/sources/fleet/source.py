@@ -37,6 +37,7 @@ from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
 from ml_monitoring.exporter.sources.fleet.replay import AtEnd, Replay
 from ml_monitoring.exporter.sources.fleet.state import FleetState
 from ml_monitoring.exporter.suggestions import suggestion_or_all
+from ml_monitoring.exporter.value_hints import share_hint
 from ml_monitoring.exporter.values import Duration, Model, PathUse, Zone, refuse
 
 # The phases of the requirements; others are exposed once they were seen.
@@ -71,8 +72,7 @@ def _known_measures(value: dict[str, float]) -> dict[str, float]:
     if unknown := sorted(value.keys() - set(known)):
         raise ValueError(", ".join(f"{name}: no such measure{suggestion_or_all(name, known)}" for name in unknown))
     refuse(
-        f"{name}: must be at most 1"
-        + (f": write {value[name] / 100:g} for {value[name]:g} %" if value[name] <= 100 else "")
+        f"{name}: must be at most 1{share_hint(f'{value[name]:g} %') if value[name] <= 100 else ''}"
         for name in (measure.name for measure in MEASURES if measure.is_ratio)
         if value.get(name, 0.0) > 1
     )

@@ -110,8 +110,8 @@ def _load(path: Path) -> Json:
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: is not UTF-8"]) from None
     except MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError([f"{path}{line}: not valid YAML: {yaml_syntax.describe(error)}"]) from None
+        where = f"{path}:{line}" if (line := yaml_syntax.line_of(error)) else f"{path}"
+        raise ConfigError([f"{where}: not valid YAML: {yaml_syntax.describe(error)}"]) from None
     except (YAMLError, ValueError):
         # Without the library's words, which may hold a password.
         raise ConfigError([f"{path}: not valid YAML"]) from None

@@ -71,11 +71,15 @@ def number_of(value: Any) -> float | None:
 
 
 def problem_of_statement(sql: str) -> str:
-    """Return why a text is not one SELECT, as far as that can be seen; empty where it may be one."""
+    """Return the sentence about a text that is not one SELECT, as far as can be seen; empty where it may be one."""
     start = _FIRST_WORD.match(sql)
-    if start and start[1].lower() not in _STARTS:
-        return f"begins with {start[1]}"
     plain = QUOTED.sub("", sql).strip()
-    if found := _CHANGE.search(plain):
-        return f"has {found[0]}"
-    return "has several statements" if ";" in plain.removesuffix(";") else ""
+    if start and start[1].lower() not in _STARTS:
+        odd = f"begins with {start[1]}"
+    elif found := _CHANGE.search(plain):
+        odd = f"has {found[0]}"
+    elif ";" in plain.removesuffix(";"):
+        odd = "has several statements"
+    else:
+        return ""
+    return f"sql {odd}: it must be one query that begins with SELECT or WITH"

@@ -105,7 +105,7 @@ class QueriesSource(Source):
         if error.reason not in (Reason.QUERY, Reason.SCHEMA):
             return error
         if problem := problem_of_statement(self._settings.sql):
-            return SourceError(Reason.QUERY, f"sql {problem}: it must be one query that begins with SELECT or WITH")
+            return SourceError(Reason.QUERY, problem)
         said = _STATEMENT.sub("", str(error)).replace(STATEMENT_END, "")
         if _SYNTAX.search(said) and re.search("['\"`]|/\\*", QUOTED.sub("", self._settings.sql)):
             return SourceError(Reason.QUERY, "sql: a quote or a comment is not closed", setting=("sql",))

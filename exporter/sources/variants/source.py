@@ -37,8 +37,8 @@ _BATCH_VARIANTS = 2000
 _BATCH_PERSONAS = 200
 # The runner's tick may come a little before the interval is over by this source's own clock.
 _ALMOST = 0.9
-# While changes are announced, an interval reads this many personas again, or as many as are read within 20 intervals.
 _SHOWN_STATUSES = 8
+# While changes are announced, an interval reads this many personas again, or as many as are read within 20 intervals.
 _LEAST_AGAIN = 50
 _ROUND = 20
 # Counters remembered of what is no longer shown; about 20 MB at worst.

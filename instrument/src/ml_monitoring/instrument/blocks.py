@@ -62,9 +62,14 @@ class FilledBlock(TrackedBlock[Owner]):
 
 
 class EndedBlock:
-    """Mixed into a result when its block ends: what is set then comes too late."""
+    """Mixed into a result when its block ends, in front of its class: what is set then comes too late."""
 
     __slots__ = ()
+
+    def __enter__(self) -> Any:
+        # Of the same layout: entered again, it is what it was before it ended.
+        self.__class__ = type(self).__bases__[1]
+        return self.__enter__()
 
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -120,7 +120,3 @@ class Generation(FilledBlock["ModelRecorder"], operation="generate"):
 
 class _EndedGeneration(EndedBlock, Generation):
     __slots__ = ()
-
-    def __enter__(self) -> Generation:
-        self.__class__ = Generation  # type: ignore[assignment]  # of the same layout
-        return self.__enter__()

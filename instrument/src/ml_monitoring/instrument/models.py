@@ -259,7 +259,3 @@ class Prediction(FilledBlock[ModelRecorder], operation="track_prediction"):
 
 class _EndedPrediction(EndedBlock, Prediction):
     __slots__ = ()
-
-    def __enter__(self) -> Prediction:
-        self.__class__ = Prediction  # type: ignore[assignment]  # of the same layout
-        return self.__enter__()
