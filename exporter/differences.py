@@ -80,6 +80,12 @@ def together(changes: Iterable[Change], kind: str) -> Iterator[Change]:
         yield from same if len(same) <= MOST_ALIKE else [replace(same[0], where=f"{len(same)} {kind}")]
 
 
+def few(names: Sequence[str], most: int) -> list[str]:
+    """Return so many names at most, and how many more there are."""
+    more = len(names) - most
+    return [*names[:most], *([f"{more} more"] if more > 0 else [])]
+
+
 def texts_of(
     name: str, suffixes: Sequence[str], describe: Callable[[OSError | UnicodeDecodeError], str]
 ) -> list[tuple[str, str]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.operate.contents import duration
-from ml_monitoring.alerting.operate.routing import NOT_INHERITED, matchers
+from ml_monitoring.alerting.operate.reach import ShiftedRoute
+from ml_monitoring.alerting.operate.routing import NOT_INHERITED, mappings, matchers
 from ml_monitoring.exporter.differences import Change, together
 
 Json = dict[str, Any]
@@ -27,7 +27,9 @@ _OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", 
 _APART: Final = frozenset({"route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals"})
 
 
-def compare(old: Json | None, new: Json | None, *, everything: bool = False, said: str = "") -> list[Change]:
+def compare(
+    old: Json | None, new: Json | None, *, everything: bool = False, said: Collection[ShiftedRoute] = ()
+) -> list[Change]:
     """Return the changes but for those of inhibitions.
 
     Args:
@@ -52,13 +54,13 @@ def compare(old: Json | None, new: Json | None, *, everything: bool = False, sai
     return [*found, *_sections(old, new)]
 
 
-def _is_said(change: Change, said: str) -> bool:
-    waits = " → ".join(f"`{'30s' if one == 'nothing' else one}`" for one in (change.old, change.new))
-    muted = [(word, one) for word, one in (("now", change.old), ("not", change.new)) if one != "nothing"]
-    return (change.what.startswith("group_wait ") and waits in said) or (
-        change.what.startswith("mute_time_intervals ")
-        and all(re.search(rf"\b{word} sent to [^:]+ in the time {re.escape(one)}(?:\n|$)", said) for word, one in muted)
-    )
+def _is_said(change: Change, said: Collection[ShiftedRoute]) -> bool:
+    key = change.what.partition(" ")[0]
+    if key == "group_wait":
+        before, after = ("30s" if one == "nothing" else one for one in (change.old, change.new))
+        return (key, before, after) in said
+    muted = ((key, word, one) for word, one in (("now", change.old), ("not", change.new)) if one != "nothing")
+    return key == "mute_time_intervals" and all(one in said for one in muted)
 
 
 def inhibitions(old: Json | None, new: Json | None, *, everything: bool = False) -> dict[str, list[Change]]:
@@ -98,7 +100,7 @@ def not_notified(names: Iterable[str]) -> Iterator[Change]:
 
 
 def _by_name(config: Json) -> dict[str, Json]:
-    return {str(one.get("name")): one for one in _entries(config, "receivers")}
+    return {str(one.get("name")): one for one in mappings(config.get("receivers"))}
 
 
 def _shared_changes(old: Json, new: Json) -> Iterator[Change]:
@@ -182,7 +184,7 @@ def _below(route: Json) -> dict[tuple[str, ...], Json]:
     """Return the routes below one by their matchers, and by which it is of several with the same."""
     found: dict[tuple[str, ...], Json] = {}
     seen: Counter[tuple[str, ...]] = Counter()
-    for child in _entries(route, "routes"):
+    for child in mappings(route.get("routes")):
         own = tuple(matchers(child, "match"))
         seen[own] += 1
         found[own if seen[own] == 1 else (*own, f"#{seen[own]}")] = child
@@ -223,7 +225,7 @@ def _inhibitions(old: Json, new: Json, *, most: int) -> Iterator[Change]:
                 *(f"target:{one}" for one in matchers(rule, "target_match")),
                 *(f"the same {one}" for one in _listed(rule.get("equal"))),
             ): rule
-            for rule in _entries(config, "inhibit_rules")
+            for rule in mappings(config.get("inhibit_rules"))
         }
         for config in (old, new)
     )
@@ -256,7 +258,7 @@ def _sections(old: Json, new: Json) -> Iterator[Change]:
 
 
 def _channels(receiver: Json) -> dict[str, list[Json]]:
-    return {key: _entries(receiver, key) for key in receiver if key.endswith("_configs")}
+    return {key: mappings(receiver.get(key)) for key in receiver if key.endswith("_configs")}
 
 
 def _channel(kind: str) -> str:
@@ -265,12 +267,6 @@ def _channel(kind: str) -> str:
 
 def _differing(old: Json, new: Json) -> list[str]:
     return [key for key in {**old, **new} if old.get(key) != new.get(key)]
-
-
-def _entries(config: Json, key: str) -> list[Json]:
-    """Return what stands in a list of mappings, in which others may have written anything."""
-    listed = config.get(key)
-    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
 
 
 def _text(value: Any) -> str:

@@ -87,7 +87,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     unheard |= {name for name in added if reaches.after(after[name]) == {}}
     come = {
         name: Change(name, f"added ({_whom(after[name])})", "", _summary(after[name]))
-        for name in sorted(added, key=lambda name: _rank(after[name]))
+        for name in sorted(added, key=lambda name: recorded.rank(after[name]))
     }
     gone = {name: Change(name, f"removed ({_whom(before[name])})") for name in removed}
     muted = alertmanager_changes.inhibitions(old.alertmanager, new.alertmanager, everything=everything)
@@ -98,7 +98,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             old.alertmanager,
             new.alertmanager,
             everything=everything,
-            said="\n".join(change.what for change in (*moved.sooner, *moved.later)),
+            said=moved.routes,
         ),
         *_file_changes(old.others, new.others),
     ]
@@ -372,8 +372,3 @@ def _summary(rule: Json) -> str:
 
 def _whom(rule: Json) -> str:
     return f"{_label(rule, 'severity')}, {_label(rule, 'team')}"
-
-
-def _rank(rule: Json) -> int:
-    severity = _label(rule, "severity")
-    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
 from ml_monitoring.alerting.operate.reach import labels_of, name_alerts
-from ml_monitoring.alerting.operate.routing import stops
+from ml_monitoring.alerting.operate.routing import mappings, stops
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
@@ -43,12 +43,8 @@ def changes(old: Json | None, new: Json | None, alerts: Mapping[str, Json]) -> d
 
 
 def _by_name(config: Json) -> dict[str, Any]:
-    listed = [one for section in _SECTIONS for one in _mappings(config.get(section))]
+    listed = [one for section in _SECTIONS for one in mappings(config.get(section))]
     return {str(one.get("name")): one.get("time_intervals") for one in listed}
-
-
-def _mappings(listed: Any) -> list[Json]:
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def _muted(name: str, config: Json, alerts: Mapping[str, Json]) -> str:
@@ -76,12 +72,12 @@ def _direction(old: Any, new: Any) -> str:
 def _minutes(intervals: Any) -> dict[str, set[int]]:
     """Return the minutes of a day, by what else is said of the days."""
     found: dict[str, set[int]] = {}
-    for interval in _mappings(intervals):
+    for interval in mappings(intervals):
         rest = json.dumps({key: interval[key] for key in interval if key != "times"}, sort_keys=True, default=str)
         minutes = found.setdefault(rest, set())
         spans = [
             range(*(_minute(span.get(key)) for key in ("start_time", "end_time")))
-            for span in _mappings(interval.get("times"))
+            for span in mappings(interval.get("times"))
         ]
         minutes.update(*(spans or [range(_DAY)]))
     return found
@@ -93,12 +89,12 @@ def _minute(text: Any) -> int:
 
 
 def _shown(intervals: Any) -> str:
-    return " or ".join(_interval(one) for one in _mappings(intervals)) if intervals else ""
+    return " or ".join(_interval(one) for one in mappings(intervals)) if intervals else ""
 
 
 def _interval(interval: Json) -> str:
     """Return an interval in one line, such as `20:00-24:00, saturday sunday, Europe/Berlin`."""
-    times = [f"{span.get('start_time')}-{span.get('end_time')}" for span in _mappings(interval.get("times"))]
+    times = [f"{span.get('start_time')}-{span.get('end_time')}" for span in mappings(interval.get("times"))]
     rest = [
         " ".join(map(str, value)) if isinstance(value, list) else str(value)
         for key, value in interval.items()

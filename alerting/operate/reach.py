@@ -9,13 +9,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
-from ml_monitoring.alerting.operate.routing import stops
+from ml_monitoring.alerting.operate.routing import mappings, stops
 from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.differences import Change
+from ml_monitoring.exporter.differences import Change, few
 
 Json = dict[str, Any]
 # When a channel is reached, in seconds, and the times in which it is not.
 _When = tuple[float, frozenset[str]]
+# A key of a route and what became of it: its values before and after, or `now` or `not` and the times of silence.
+ShiftedRoute = tuple[str, str, str]
 
 # Alerts that a line names; of more it says which severities and teams they are of, when these are all.
 _MOST_NAMED: Final = 10
@@ -47,7 +49,7 @@ class ReachedChannel:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of the channels that alerts reach, and how many alerts that is."""
+    """What became of the channels that alerts reach, how many alerts that is, and what of routes it says."""
 
     lost: list[Change]
     gained: list[Change]
@@ -57,6 +59,7 @@ class Moved:
     losing: int
     gaining: int
     shifting: int
+    routes: frozenset[ShiftedRoute]
 
 
 class Reaches:
@@ -88,6 +91,7 @@ class Reaches:
         """
         found: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {})
         lost, gained, sooner, later = found
+        routes: set[ShiftedRoute] = set()
         for name, (old, new) in alerts.items():
             before, after = self.before(old), self.after(new)
             if before is None or after is None:
@@ -103,8 +107,9 @@ class Reaches:
                 where = " at another address" * ({*map(str, gone)} == {*map(str, come)})
                 gained.setdefault(f"reaches {_named(come, after)}{where}", []).append(name)
             for channel in (one for one in before if one in after):
-                for is_later, what in _waits(channel, before[channel], after[channel]):
+                for is_later, what, route in _waits(channel, before[channel], after[channel]):
                     (later if is_later else sooner).setdefault(what, []).append(name)
+                    routes.add(route)
         rules = {name: new for name, (_old, new) in alerts.items()}
         lists = [
             [Change(name_alerts(names, rules), _agreeing(what, names)) for what, names in of_it.items()]
@@ -114,7 +119,7 @@ class Reaches:
             len({name for of_it in kinds for names in of_it.values() for name in names})
             for kinds in ((lost,), (gained,), (sooner, later))
         )
-        return Moved(*lists, losing=losing, gaining=gaining, shifting=shifting)
+        return Moved(*lists, losing=losing, gaining=gaining, shifting=shifting, routes=frozenset(routes))
 
     def _of(self, rule: Json, version: int) -> dict[ReachedChannel, _When] | None:
         config = self._configs[version]
@@ -144,19 +149,20 @@ def _both(
     return (old, new), (new, old)
 
 
-def _waits(channel: ReachedChannel, old: _When, new: _When) -> Iterator[tuple[bool, str]]:
-    """Yield how the same channel is reached otherwise, and whether that is later or less."""
+def _waits(channel: ReachedChannel, old: _When, new: _When) -> Iterator[tuple[bool, str, ShiftedRoute]]:
+    """Yield whether the same channel is reached later or less, how that is said, and what of a route it is."""
     if old[0] != new[0]:
-        span = " → ".join(f"`{durations.format_seconds(seconds)}`" for seconds, _muted in (old, new))
-        yield new[0] > old[0], f"reaches {channel} after another `group_wait`: {span}"
+        before, after = (durations.format_seconds(seconds) for seconds, _muted in (old, new))
+        said = f"reaches {channel} after another `group_wait`: `{before}` → `{after}`"
+        yield new[0] > old[0], said, ("group_wait", before, after)
     for is_later, names in ((True, new[1] - old[1]), (False, old[1] - new[1])):
         if names:
-            yield is_later, f"{'not' if is_later else 'now'} sent to {channel} in the time {', '.join(sorted(names))}"
+            word, times = "not" if is_later else "now", ", ".join(sorted(names))
+            yield is_later, f"{word} sent to {channel} in the time {times}", ("mute_time_intervals", word, times)
 
 
 def _receivers(config: Json) -> dict[str, frozenset[ReachedChannel]]:
     """Return the channels of each receiver."""
-    listed = config.get("receivers")
     return {
         str(one.get("name")): frozenset(
             _channel(str(kind).removesuffix("_configs"), channel)
@@ -164,8 +170,7 @@ def _receivers(config: Json) -> dict[str, frozenset[ReachedChannel]]:
             if str(kind).endswith("_configs") and isinstance(channels, list)
             for channel in channels
         )
-        for one in (listed if isinstance(listed, list) else [])
-        if isinstance(one, dict)
+        for one in mappings(config.get("receivers"))
     }
 
 
@@ -202,8 +207,7 @@ def name_alerts(names: list[str], rules: Mapping[str, Json]) -> str:
                 teams.setdefault(severity, []).append(team)
             of_it = "; ".join(f"{severity} of {', '.join(sorted(found))}" for severity, found in teams.items())
             return f"all {len(names)} alerts that are {of_it}"
-    more = len(names) - _MOST_NAMED
-    return ", ".join([*names[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+    return ", ".join(few(names, _MOST_NAMED))
 
 
 def _agreeing(what: str, names: list[str]) -> str:

@@ -35,7 +35,7 @@ def readers(
     changed = {change.where: change for change in changes if change.what == "changed"}
     of_rule: dict[str, list[str]] = {}
     # Critical ones first.
-    for name in sorted(alerts, key=lambda name: _rank(alerts[name])):
+    for name in sorted(alerts, key=lambda name: rank(alerts[name])):
         for record in _read(str(alerts[name].get("expr")), exprs):
             if record in changed:
                 of_rule.setdefault(record, []).append(name)
@@ -47,7 +47,7 @@ def readers(
     rest: dict[str, None] = {name: None for record in of_rule if record not in shown for name in of_rule[record]}
     if rest:
         more = f"by {len(of_rule) - len(shown)} more recording rules; `--all` shows them"
-        found.append(Change(", ".join(sorted(rest, key=lambda name: _rank(alerts[name]))), more))
+        found.append(Change(", ".join(sorted(rest, key=lambda name: rank(alerts[name]))), more))
     return found, {name for names in of_rule.values() for name in names}
 
 
@@ -63,6 +63,7 @@ def _read(expr: str, exprs: Mapping[str, str]) -> Iterator[str]:
                 yield name
 
 
-def _rank(rule: Json) -> int:
+def rank(rule: Json) -> int:
+    """Return by what alerts are put in order, critical ones first."""
     severity = (rule.get("labels") or {}).get("severity")
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)

@@ -66,6 +66,11 @@ def mutes_of(labels: Mapping[str, str]) -> list[Inhibition]:
     ]
 
 
+def mappings(listed: Any) -> list[dict[str, Any]]:
+    """Return what stands in a list of mappings, in which others may have written anything."""
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
 def matchers(entry: Mapping[str, Any], prefix: str) -> list[str]:
     """Return the matchers of a route or an inhibition in one form, those that are written in an older form too.
 

@@ -7,7 +7,7 @@ from textwrap import indent
 from typing import Any, Final
 
 from ml_monitoring.dashboards.publish.changes import OWN, is_of_looks, pages_of, title_of
-from ml_monitoring.exporter.differences import MOST_ALIKE, Change
+from ml_monitoring.exporter.differences import MOST_ALIKE, Change, few
 
 Json = dict[str, Any]
 
@@ -178,8 +178,7 @@ def _changed(changes: Iterable[Change]) -> dict[str, list[str]]:
             said = f"{kind} {change.old} → {change.new}" if kind in _SHORT else kind
             found.setdefault(change.where, {})[said] = None
     asking = [where for where, kinds in found.items() if [*kinds] == ["query"]]
-    more = len(asking) - _MOST_NAMED
     return {
         "changed": [f"{where} ({', '.join(kinds)})" for where, kinds in found.items() if where not in asking],
-        "other query": [*asking[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])],
+        "other query": few(asking, _MOST_NAMED),
     }
