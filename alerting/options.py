@@ -19,12 +19,11 @@ from ml_monitoring.alerting.model.misfits import always
 from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers, switched_off
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError, collecting
+from ml_monitoring.exporter.references import PREFIX
 from ml_monitoring.exporter.settings_file import Layers, files_of
 from ml_monitoring.exporter.version import CHECKOUT
 
-VARIABLE: Final = "ML_MONITORING_ALERTING_SETTINGS"
-# That of the exporter's variables; to import it from there brings drivers of databases with it.
-_PREFIX: Final = VARIABLE.removesuffix("ALERTING_SETTINGS")
+VARIABLE: Final = f"{PREFIX}ALERTING_SETTINGS"
 # Of these the first that exists counts where nothing is given; in a checkout also what `make deploy` takes.
 DEFAULT_PLACES: Final = (
     Path("ml-monitoring-alerting.yml"),
@@ -114,10 +113,10 @@ def _examine(
 def _misplaced(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what is wrong with variables that say settings as the exporter's may be said, or nearly the files' name."""
     for name in environ:
-        section = name.removeprefix(_PREFIX).partition("__")[0].lower()
-        if name.startswith(_PREFIX) and "__" in name and section in Thresholds.model_fields:
+        section = name.removeprefix(PREFIX).partition("__")[0].lower()
+        if name.startswith(PREFIX) and "__" in name and section in Thresholds.model_fields:
             yield f"{name}: settings of alerts are given in files only, by --settings or {VARIABLE}"
-        elif name.startswith(f"{_PREFIX}ALERTING") and name != VARIABLE:
+        elif name.startswith(f"{PREFIX}ALERTING") and name != VARIABLE:
             yield f"{name}: unknown setting; did you mean {VARIABLE}?"
 
 

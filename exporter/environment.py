@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
 
-from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
+from ml_monitoring.exporter.references import FILE_SUFFIX, PREFIX, field_at, is_secret
 from ml_monitoring.exporter.settings_file import Layers, files_of
 from ml_monitoring.exporter.settings_hints import Location, models_in
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
@@ -22,7 +22,6 @@ from ml_monitoring.exporter.suggestions import closest
 from ml_monitoring.exporter.values import FileSecret, merge, read_secret
 from ml_monitoring.exporter.yaml_files import Places
 
-PREFIX: Final = "ML_MONITORING_"
 FILES_VARIABLE: Final = f"{PREFIX}CONFIG"
 # Of these the first that exists is read where no file is given.
 DEFAULT_FILES: Final = (Path("ml-monitoring.yml"), Path("/etc/ml-monitoring/ml-monitoring.yml"))

@@ -20,6 +20,8 @@ from ml_monitoring.exporter.values import FileSecret
 from ml_monitoring.exporter.yaml_files import Places
 
 FILE_SUFFIX = "_file"
+# Of variables that say a setting by their name; here, as `environment` brings the drivers of databases with it.
+PREFIX = "ML_MONITORING_"
 # `$${NAME}` stands for the text `${NAME}`.
 _REFERENCE = re.compile(r"(?P<escaped>\$)?\$\{(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?[^}]*\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

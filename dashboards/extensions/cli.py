@@ -24,10 +24,11 @@ from ml_monitoring.dashboards.extensions.metrics import OwnMetric, meant, named,
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.database.uri import DatabaseUri
-from ml_monitoring.exporter.environment import DEFAULT_FILES, PREFIX, STORE_VARIABLES, settings_files
+from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, settings_files
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.init.answers import holds_secret
 from ml_monitoring.exporter.json_schema import schema_of
+from ml_monitoring.exporter.references import PREFIX
 from ml_monitoring.exporter.settings_words import words
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.queries.settings import MetricName
