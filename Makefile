@@ -1,6 +1,7 @@
 # One entry for people, hooks and CI. `make help` lists the targets.
 # PYTHON is the interpreter that makes .venv (3.11 or newer); everything else runs inside .venv.
 PYTHON ?= python3
+FOUND_PYTHON = $(if $(shell command -v $(PYTHON)),$(PYTHON),$(error there is no $(PYTHON): name Python 3.11 or newer, as in make PYTHON=python3.12 demo))
 VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
@@ -9,11 +10,21 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 VARIABLES := ARGS BAKE_ARGS BENCH_ARGS DRY_RUN DURATION FROM FUZZ_ARGS FUZZ_MINUTES HOURS LABELS MAIL_TO NAMESPACE OUTPUT \
 	PORT_BASE PROMETHEUS PUSH PYTEST_ARGS PYTHON REASON REGISTRY SETTINGS SHELL SIGN_KEY SOAK_ARGS START TO UPGRADE VERSION \
 	WITH WORKERS
+$(foreach file,$(SETTINGS),$(if $(wildcard $(file)),,$(error SETTINGS=$(file): there is no such file)))
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
-$(foreach name,$(filter-out $(VARIABLES) %_URL %_PORT ML_MONITORING_%,$(GIVEN)),$(warning no target reads $(name), only programs may; targets read: $(VARIABLES)))
+# Which of some names may be meant by another, as the end of a message.
+MEANT = $(shell $(PYTHON) -c 'import sys; from exporter.suggestions import suggestion_or_all; print(suggestion_or_all(*sys.argv[1:2], sys.argv[2:]))' \
+	'$(subst ','\'',$1)' $2)
+$(foreach name,$(filter-out $(VARIABLES) %_URL %_PORT ML_MONITORING_%,$(GIVEN)),$(warning no target reads $(name), only programs may$(call MEANT,$(name),$(VARIABLES))))
+
+$(foreach name,$(filter FUZZ_MINUTES HOURS,$(GIVEN)),$(if $(shell echo '$($(name))' | grep -xE '[0-9]+([.][0-9]+)?'),,$(error $(name)=$($(name)): is no number)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements release release-prepare images .venv
+TARGETS := help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements release release-prepare images .venv
+.PHONY: $(TARGETS)
+# Said before anything is done of a list of targets; make itself takes names of folders such as `tests` for targets.
+UNKNOWN := $(firstword $(filter-out $(TARGETS),$(MAKECMDGOALS)))
+$(if $(UNKNOWN),$(error there is no target $(UNKNOWN)$(call MEANT,$(UNKNOWN),$(TARGETS)); `make help` says what each does))
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +65,8 @@ TABLES := docs/metrics.md docs/alerts.md
 # Committed is what the defaults make. What your own settings make goes to OUTPUT, which git leaves alone.
 OWN := $(or $(foreach file,$(SETTINGS),--settings $(file)),--settings /dev/null)
 OWN_OUTPUT := $(or $(OUTPUT),generated)
+# Asked for by recipes that would write over what git keeps.
+OUTPUT_OF_OWN = $(if $(SETTINGS),$(if $(OUTPUT),,$(error SETTINGS need OUTPUT=folder as well: git keeps what the defaults make)))
 ifdef SETTINGS
 generate: .venv ## Regenerate dashboards, rules, configurations, tables (SETTINGS=FILES: yours, into generated/ or OUTPUT)
 	@echo ">> running the generators with $(SETTINGS), into $(OWN_OUTPUT)"
@@ -80,14 +93,17 @@ endif
 # GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
 k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, SETTINGS=FILES, OUTPUT=folder for others than the committed ones)
 	@echo ">> writing manifests"
+	$(OUTPUT_OF_OWN)
 	@$(VENV) -m ml_monitoring kubernetes manifests $(OWN) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 chart: .venv ## Write the Helm chart (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
 	@echo ">> writing the chart"
+	$(OUTPUT_OF_OWN)
 	@$(VENV) -m ml_monitoring kubernetes chart $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 mixin: .venv ## Write the mixin for jsonnet (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
 	@echo ">> writing the mixin"
+	$(OUTPUT_OF_OWN)
 	@$(VENV) -m tools.mixin generate $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 check: .venv ## Lint, check types, generated files and the links of the documentation
@@ -129,6 +145,7 @@ release-prepare: .venv ## Write a version and today's date where they stand, to 
 # Needs nothing but Docker with buildx, and git. What the images are built on comes from docker/versions.env.
 images: ## Build the images for several machines, with SBOM and provenance (VERSION=1.2.0 REGISTRY=NAME PUSH=1 publishes)
 	@echo ">> building the images"
+	@docker buildx version >/dev/null 2>&1 || { echo "error: Docker with buildx is not installed (package docker-buildx-plugin)" >&2; exit 1; }
 	@set -a; . ./docker/versions.env; \
 		REVISION=$$(git rev-parse HEAD); CREATED=$$(git show --no-patch --format=%cI HEAD); \
 		$(if $(VERSION),VERSION="$(VERSION)";) $(if $(REGISTRY),REGISTRY="$(REGISTRY)";) \
@@ -177,7 +194,7 @@ audit: .venv ## Check pinned packages: known vulnerabilities, licences, and a bi
 	@$(VENV) -m tools.audit
 
 digests: ## Pin the images of docker/versions.env by digest, where a registry can be reached
-	@$(PYTHON) -m tools.image_digests
+	@$(FOUND_PYTHON) -m tools.image_digests
 
 maintenance: .venv ## Silence the alerts of the stack's teams but the Watchdog (DURATION=2h REASON="new disks" LABELS="team=mlops" START=22:00)
 	$(if $(and $(DURATION),$(REASON)),,$(error say how long and why: make maintenance DURATION=2h REASON="new disks"))
@@ -187,7 +204,7 @@ maintenance-end: .venv ## End the silence of maintenance
 	@$(VENV) -m ml_monitoring alerts maintenance-end
 
 # Needs no .venv, only Docker and Python. WITH="demo tls" chooses overlays, in place of WITH in docker/.env.
-DEPLOY := $(PYTHON) -m tools.deploy $(if $(WITH),--with "$(WITH)")
+DEPLOY = $(FOUND_PYTHON) -m tools.deploy $(if $(WITH),--with "$(WITH)")
 deploy: ## Build, start and verify the stack in Docker (WITH=demo adds the demo; see docs/deploy.md)
 	@echo ">> deploying"
 	@$(DEPLOY) up
@@ -222,4 +239,4 @@ requirements: .venv ## Pin the requirements again, keeping pins that still fit (
 
 # Quick when nothing changed: the script compares a hash.
 .venv:
-	@$(PYTHON) -m tools.bootstrap
+	@$(FOUND_PYTHON) -m tools.bootstrap

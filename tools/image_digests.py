@@ -49,6 +49,8 @@ def ask_docker(image: str) -> str:
     docker = shutil.which("docker")
     if docker is None:
         raise DigestError("there is no docker command, which asks the registries")
+    if subprocess.run([docker, "buildx", "version"], capture_output=True, check=False).returncode != 0:
+        raise DigestError("Docker has no buildx, which asks the registries (package docker-buildx-plugin)")
     command = [docker, "buildx", "imagetools", "inspect", image, "--format", "{{.Manifest.Digest}}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)

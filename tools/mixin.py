@@ -24,7 +24,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.overview.signals import NOT_WATCHED
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
-from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter import command_line
 from ml_monitoring.k8s.parametric import TOKEN, Definitions, definitions, token
 
 Json = dict[str, Any]
@@ -243,18 +243,18 @@ def write(texts: Mapping[str, str], directory: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.mixin", description="The mixin for users of jsonnet.")
+    parser = command_line.new_parser("python -m tools.mixin", "The mixin for users of jsonnet.")
     command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("generate", help="write the mixin")
     command.add_argument(
         "--output-dir", type=Path, default=MIXIN, metavar="DIR", help="where to (default: %(default)s)"
     )
     own.add_settings(command)
-    options = parser.parse_args(argv)
-    try:
-        write(files(own.load_to_write(options, MIXIN)), options.output_dir)
-    except (MonitorError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    command.set_defaults(command=_generate)
+    return command_line.run(parser, argv)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    write(files(own.load_to_write(options, MIXIN)), options.output_dir)
     return 0
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from ml_monitoring.exporter.config import load
 from tests.support.certificates import replace_certificate
-from tools.deploy import certificates, database, preflight, readable, secrets, verify
+from tools.deploy import certificates, database, preflight, readable, secrets, settings, verify
 from tools.deploy.cli import main
 from tools.deploy.engine import DOCKER, DeployError, Stack, read_env
 from tools.deploy.result import Result
@@ -97,36 +97,68 @@ def test_a_line_that_is_no_setting_is_named(tmp_path: Path) -> None:
 def test_values_are_read_as_compose_reads_them(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=1 # one\nB='2 # two'\nC=\"3\" # three\nD=\nE= # none\nF=a#b\nG=#c\n")
     assert read_env(tmp_path / ".env") == {"A": "1", "B": "2 # two", "C": "3", "D": "", "E": "", "F": "a#b", "G": ""}
+    (tmp_path / ".env").write_text("export A = 4 \nB: 5\n  C =6\n")
+    assert read_env(tmp_path / ".env") == {"A": "4", "B": "5", "C": "6"}
 
 
 def test_settings_that_nothing_reads_or_that_cannot_be_are_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
-        "GRAFANA_PROT=1\nGRAFANA_URL=https://x\nEXPORTER_PORT=0\nPROMETHEUS_RETENTION_SIZE=10\nPOSTGRES_MEMORY=1\n"
+        "GRAFANA_PROT=1\nGRAFANA_URL=https://x\nEXPORTER_PORT=0\nPROMETHEUS_RETENTION_SIZE=10\nPOSTGRES_MEMORY=512\n"
         "ALERTMANAGER_PORT=70000\nPROMETHEUS_RETENTION=30 days\nLOGS_RETENTION=2 weeks\nTRACES_URL=jaeger:16686\n"
+        "EXPORTER_MEMORY=1 gigabyte\n"
     )
-    assert preflight.judge_settings(Stack(tmp_path)) == Result(
-        "settings",
-        False,
-        "GRAFANA_PROT: unknown setting; did you mean GRAFANA_PORT?;"
-        " GRAFANA_URL: is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml;"
-        " ALERTMANAGER_PORT=70000: not a port;"
-        " EXPORTER_PORT=0: not a port; PROMETHEUS_RETENTION=30 days: not a duration such as 12h, 30d or 1y;"
-        " PROMETHEUS_RETENTION_SIZE=10: not a size such as 512MB or 10GB; POSTGRES_MEMORY=1: not a size such as"
-        " 512m or 2g; TRACES_URL=jaeger:16686: not an address with http:// or https://;"
-        " LOGS_RETENTION=2 weeks: not a duration such as 14d or 1y",
+    found = settings.judge(Stack(tmp_path))
+    assert (found.subject, found.ok) == ("settings", False)
+    assert found.message.replace(f"{tmp_path}/.env:", "").splitlines() == [
+        "1: GRAFANA_PROT: unknown setting; did you mean GRAFANA_PORT?",
+        "2: GRAFANA_URL: is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml",
+        "6: ALERTMANAGER_PORT=70000: not a port",
+        "3: EXPORTER_PORT=0: not a port",
+        "7: PROMETHEUS_RETENTION=30 days: not a duration such as 12h, 30d or 1y",
+        "4: PROMETHEUS_RETENTION_SIZE=10: not a size such as 512MB or 10GB",
+        "10: EXPORTER_MEMORY=1 gigabyte: not a size such as 512m or 2g",
+        "5: POSTGRES_MEMORY=512: no container starts with less than 6m; units are k, m and g",
+        "9: TRACES_URL=jaeger:16686: not an address with http:// or https://",
+        "8: LOGS_RETENTION=2 weeks: not a duration such as 14d or 1y",
+    ]
+
+
+@pytest.mark.parametrize("memory", ["512m", "1GB", "1gb", "0.5G", "2 GiB", "6291456", "8192kb"])
+def test_memory_is_given_as_docker_takes_it(tmp_path: Path, memory: str) -> None:
+    (tmp_path / ".env").write_text(f"EXPORTER_MEMORY={memory}\n")
+    assert settings.judge(Stack(tmp_path)).ok
+
+
+def test_two_services_with_one_port_are_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("GRAFANA_PORT=9090\nEXPORTER_PORT=5000\n")
+    assert settings.judge(Stack(tmp_path)).message == (
+        f"{tmp_path}/.env:1: GRAFANA_PORT=9090: is the port of PROMETHEUS_PORT as well"
+    )
+    # Only what is published counts.
+    assert settings.judge(Stack(tmp_path, overlays=["demo"])).message.splitlines()[:1] == [
+        f"{tmp_path}/.env:2: EXPORTER_PORT=5000: is the port of MLFLOW_PORT as well"
+    ]
+
+
+def test_alerting_settings_are_tried_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "alerting.yml").write_text("alerts:\n  MlflowRunHangs: {for: 17m}\n")
+    (found,) = [result for result in preflight.check(Stack(tmp_path)) if result.subject == "alerting"]
+    assert not found.ok
+    assert found.message == (
+        f"{tmp_path}/alerting.yml:2: alerts.MlflowRunHangs: no alert has this name; did you mean MlflowRunHanging?"
     )
 
 
 def test_versions_of_ones_own_and_pages_for_everybody_are_said(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("POSTGRES_IMAGE=postgres:15\nBIND_ADDRESS=0.0.0.0\n")
-    found = preflight.judge_settings(Stack(tmp_path))
+    found = settings.judge(Stack(tmp_path))
     assert found.verdict == "warn"
     assert found.message == (
         f"{tmp_path}/.env; in place of the pinned version: POSTGRES_IMAGE;"
         " published on 0.0.0.0, where Prometheus and Alertmanager let everybody in"
     )
     (tmp_path / ".env").unlink()
-    assert preflight.judge_settings(Stack(tmp_path)) == Result("settings", True, "defaults")
+    assert settings.judge(Stack(tmp_path)) == Result("settings", True, "defaults")
 
 
 def test_overlays_are_found_by_name_or_path(tmp_path: Path) -> None:

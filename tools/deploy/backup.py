@@ -64,6 +64,8 @@ def write(stack: Stack, target: Path, *, say: Callable[[str], None]) -> None:
         DeployError: The folder is not empty, the stack does not run, there is no room, or a step failed.
     """
     target = target.resolve()
+    if target.exists() and not target.is_dir():
+        raise DeployError(f"{target} is a file, not a folder")
     if target.exists() and any(target.iterdir()):
         raise DeployError(f"{target} is not empty")
     running = _running(stack)
@@ -104,6 +106,8 @@ def read(source: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((source / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        if not source.is_dir():
+            raise DeployError(f"there is no folder {source}") from None
         raise DeployError(f"{source} is no complete backup: it has no {_MANIFEST}") from None
     if manifest.get("format") != _FORMAT:
         raise DeployError(f"{source} has the format {manifest.get('format')}, which this release does not know")

@@ -21,6 +21,8 @@ PROJECT = "ml-monitoring"
 # Where tools.standin_images unpacks Compose for machines whose Docker lacks it.
 _UNPACKED_COMPOSE = ROOT / ".tools" / "docker" / "docker-compose"
 _TIMEOUT = 1800.0
+# Name and value as Compose reads them, which is more than `docker run` takes.
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*[=:]\s*(.*?)\s*")
 # A value as Compose reads it: in quotes, or up to a comment.
 _VALUE = re.compile(r"""^(?:"([^"]*)"|'([^']*)'|(.*?))(?:(?:^|\s+)#.*)?$""")
 # Runs in the exporter's container, which is on the network of every service that answers over HTTP: so a deployment
@@ -263,16 +265,29 @@ def read_env(path: Path) -> dict[str, str]:
     Raises:
         DeployError: A line is not one.
     """
-    if not path.is_file():
+    return {name: value for name, (value, _line) in read_env_lines(path).items()}
+
+
+def read_env_lines(path: Path) -> dict[str, tuple[str, int]]:
+    """Return the variables of an env file, each with its line; nothing when there is none.
+
+    Raises:
+        DeployError: A line is not one, or the file cannot be read.
+    """
+    if not path.exists():
         return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeployError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'is no text'}") from None
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, equals, value = line.partition("=")
-        if not equals or not name.strip().isidentifier():
+        match = _LINE.fullmatch(line)
+        if match is None:
             raise DeployError(f"{path}:{number}: neither NAME=value nor a comment")
-        found[name.strip()] = _VALUE.sub(r"\1\2\3", value.strip())
+        found[match[1]] = (_VALUE.sub(r"\1\2\3", match[2]), number)
     return found
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
+import os
 import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.suggestions import suggestion
+from tools import bootstrap
 from tools.deploy import certificates, database
-from tools.deploy.engine import DOCKER, VERSIONS, DeployError, Stack, compose_program, read_env, run
+from tools.deploy.engine import ROOT, DeployError, Stack, compose_program, run
 from tools.deploy.result import Result
+from tools.deploy.settings import judge
 
 _COMPOSE = (2, 24)
 _DISK = 5 * 1024**3
@@ -22,19 +24,6 @@ _MEMORY = 4 * 1024**3
 # What overlays want besides; without it the engine ends containers when they are busy.
 _MORE_MEMORY = {"demo": 4 * 1024**3, "logs": 3 * 1024**3 // 2, "render": 1024**3, "scale": 1024**3}
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "PB": 1024**5, "EB": 1024**6}
-# What the values of settings look like: how the names end, the form, and what a value is not.
-_FORMS = (
-    (("_PORT",), r"0*[1-9]\d*", "a port"),
-    (("_RETENTION_SIZE",), r"\d+[KMGTPE]?B", "a size such as 512MB or 10GB"),
-    (("_MEMORY",), r"\d+[kmg]b?", "a size such as 512m or 2g"),
-    (("PROMETHEUS_RETENTION", "ALERT_LOG_RETENTION"), r"(\d+(ms|[smhdwy]))+", "a duration such as 12h, 30d or 1y"),
-    # Of VictoriaMetrics, where a number alone counts months.
-    (("LOGS_RETENTION", "VICTORIAMETRICS_RETENTION"), r"\d+(\.\d+)?[hdwy]?", "a duration such as 14d or 1y"),
-    (("TRACES_URL",), r"(https?://[^/\s].*)?", "an address with http:// or https://"),
-)
-_LINKS = frozenset({"GRAFANA_URL", "RUNBOOKS_URL", "LOGS_URL"})
-# Settings that are no variables of the Compose files.
-_OWN = frozenset({"WITH"})
 
 
 def check(stack: Stack) -> Iterator[Result]:
@@ -44,8 +33,10 @@ def check(stack: Stack) -> Iterator[Result]:
     compose = _compose() if engine.ok else None
     if compose:
         yield compose
-    settings = judge_settings(stack)
+    settings = judge(stack)
     yield settings
+    if stack.own_alerting.is_file():
+        yield _alerting(stack)
     if compose and compose.ok and settings.ok:
         yield _ports(stack)
         yield database.check(stack)
@@ -80,43 +71,20 @@ def compose_version(text: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def judge_settings(stack: Stack) -> Result:
-    """Return the verdict on the deployment's settings."""
-    try:
-        given = read_env(stack.folder / ".env")
-        overlays = [path.name for path in stack.overlays]
-    except DeployError as error:
-        return Result("settings", False, str(error))
-    known = {*read_env(DOCKER / ".env.example"), *read_env(VERSIONS), *_OWN}
-    # Those of overlays that are not chosen may stay where they are.
-    files = {*DOCKER.glob("compose.*.yaml"), *stack.overlays}
-    known |= {name for path in files for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
-    problems = [
-        f"{name}: is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml"
-        if name in _LINKS
-        else f"{name}: unknown setting{suggestion(name, known)}"
-        for name in given
-        if name not in known
-    ]
-    address = stack.settings["BIND_ADDRESS"]
-    try:
-        loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        problems.append(f"BIND_ADDRESS={address}: not an IP address")
-        loopback = True
-    for name, value in (stack.settings | given).items():
-        form = next(((form, text) for ends, form, text in _FORMS if name.endswith(ends)), None)
-        if form and not (re.fullmatch(form[0], value) and (form[1] != "a port" or int(value) < 65536)):
-            problems.append(f"{name}={value}: not {form[1]}")
-    if problems:
-        return Result("settings", False, "; ".join(problems))
-    found = f"{stack.folder / '.env'}" if given else "defaults"
-    text = f"{found}{', with ' + ', '.join(overlays) if overlays else ''}"
-    if own := [name for name, image in read_env(VERSIONS).items() if given.get(name, image) != image]:
-        text += f"; in place of the pinned version: {', '.join(own)}"
-    if not loopback:
-        text += f"; published on {address}, where Prometheus and Alertmanager let everybody in"
-    return Result("settings", True, text, warning=not loopback)
+def _alerting(stack: Stack) -> Result:
+    """Try the user's own numbers, teams and channels where this machine has what reads them; the image does later."""
+    own = stack.own_alerting
+    venv = ROOT / ".venv"
+    if not bootstrap.is_current(venv, bootstrap.fingerprint(ROOT / "requirements-dev.txt", venv)):
+        return Result("alerting", True, f"{own}: tried when the image is built")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(venv / "bin" / "python"), "-m", "alerting", "generate", f"--settings={own}"]
+        try:
+            run([*command, f"--output-dir={folder}"], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)
+        except DeployError as error:
+            said = re.findall(r"^error: (.*)", str(error), re.MULTILINE)
+            return Result("alerting", False, "\n".join(said) or str(error))
+    return Result("alerting", True, str(own))
 
 
 def _ports(stack: Stack) -> Result:
