@@ -243,7 +243,7 @@ def write(texts: Mapping[str, str], directory: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = command_line.new_parser("python -m tools.mixin", "The mixin for users of jsonnet.")
+    parser = command_line.new_parser(".venv/bin/python -m tools.mixin", "The mixin for users of jsonnet.")
     command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("generate", help="write the mixin")
     command.add_argument(
         "--output-dir", type=Path, default=MIXIN, metavar="DIR", help="where to (default: %(default)s)"
