@@ -17,6 +17,7 @@ from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
 
+_COUNTED = "No differences but in what Grafana counts itself, such as `version`."
 HELP = "say what changed between two versions of dashboards"
 DESCRIPTION = "Compare dashboards by meaning: panels, queries, units, thresholds, variables; as Markdown."
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         if uid in new
     }
     report = compare(before, after) if options.all else digest(before, after, commands)
-    print(report or "No differences.")
+    print(report or ("No differences." if before == after else _COUNTED))
     return 1 if report and options.exit_code else 0
 
 

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ml_monitoring.alerting.model.promql import normalised
-from ml_monitoring.dashboards.publish.hues import hue
+from ml_monitoring.dashboards.publish.fields import field_changes
+from ml_monitoring.dashboards.publish.looks import is_of_looks
+from ml_monitoring.dashboards.publish.values import changed_query, changed_values, text_of
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
-# Says nothing about what a reader sees.
-_IGNORED = frozenset({"version", "iteration", "gridPos", "pluginVersion", "panels", "targets", "fieldConfig"})
-_QUERIES: Final = frozenset({"expr", "query", "definition"})
-# What changes how a page looks, and not what it says; whatever is not listed here changes what it says.
-_OF_LOOKS: Final = re.compile(
-    r"(?:looks of overrides|colou?rs?|iconColor|custom\.(?!hideFrom|stacking|scaleDistribution|axisLabel)|moved|resized"
-    r"|transparent|schemaVersion|editable|graphTooltip|row|collapsed|decimals|min|max|maxPerRow|repeatDirection"
-    r"|options\.(?:alignValue|bar(?:Radius|Width)|cell(?:Gap|Height)|color|colorMode|displayMode|exemplars|graphMode"
-    r"|groupWidth|justifyMode|legend\.(?!calcs)|minViz\w+|orientation|prettifyLogMessage|rowHeight|rowsFrame"
-    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|textMode|tooltip|wrapLogMessage|xTick\w+|yAxis\.axisPlacement)"
-    r"|query \S+ is written|\S+ is written)\b"
-)
-# Of what a column has of its own.
-_LOOKS_OF_COLUMNS: Final = re.compile(
-    r"color|decimals|custom\.(?:width|minWidth|align|cellOptions|lineStyle|fillOpacity)"
-)
+# What Grafana counts itself, of a page and of a panel.
+_COUNTED: Final = frozenset({"version", "iteration", "id", "uid"})
+_COUNTED_OF_PANELS: Final = frozenset({"pluginVersion"})
+_APART: Final = frozenset({"panels", "templating", "annotations"})
+_APART_OF_PANELS: Final = _COUNTED_OF_PANELS | {"gridPos", "panels", "targets", "fieldConfig"}
 _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
 OWN: Final = "ml-monitoring-own-"
 # What matters most to a reader first; what changes only looks comes last.
@@ -56,18 +45,14 @@ def pages_of(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, list
         elif uid not in new:
             pages[uid] = [Change("dashboard", "removed")]
         else:
-            pages[uid] = sorted(_dashboard_changes(old[uid], new[uid]), key=_rank)
+            found = [*_dashboard_changes(old[uid], new[uid])]
+            pages[uid] = sorted(found or _unsaid(old[uid], new[uid]), key=_rank)
     return pages
 
 
 def title_of(uid: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
     """Return the title of a dashboard, the new one where it has another."""
     return str((new.get(uid) or old[uid]).get("title", uid))
-
-
-def is_of_looks(change: Change) -> bool:
-    """Tell whether a change is one of how a page looks, and not of what it says."""
-    return _OF_LOOKS.match(change.what) is not None
 
 
 def _rank(change: Change) -> tuple[bool, int]:
@@ -77,13 +62,11 @@ def _rank(change: Change) -> tuple[bool, int]:
 
 
 def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
-    for key in ("title", "refresh", "timezone", "tags", "time", "editable", "schemaVersion", "description", "links"):
-        if old.get(key) != new.get(key):
-            yield Change("dashboard", f"{key} changed", _text(old.get(key)), _text(new.get(key)))
-    yield from _listed("variable", (old.get("templating") or {}).get("list"), (new.get("templating") or {}).get("list"))
-    yield from _listed(
-        "annotation", (old.get("annotations") or {}).get("list"), (new.get("annotations") or {}).get("list")
-    )
+    yield from changed_values("dashboard", old, new, _COUNTED | _APART)
+    for section, kind in (("templating", "variable"), ("annotations", "annotation")):
+        before, after = ((one.get(section) or {}) for one in (old, new))
+        yield from changed_values("dashboard", before, after, frozenset({"list"}), f"{section}.")
+        yield from _listed(kind, before.get("list"), after.get("list"))
     before, after = _panels(old), _panels(new)
     same = _same(before, after)
     for key, panel in before.items():
@@ -98,6 +81,18 @@ def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
             )
         else:
             yield from _panel_changes(before[came_from[key]], panel)
+
+
+def _unsaid(old: Json, new: Json) -> Iterator[Change]:
+    """Return that pages differ although no key of a part does, in the order of their parts or otherwise."""
+    if _without_counts(old) != _without_counts(new):
+        yield Change("dashboard", "differs in the order of its parts, or in parts of the same name")
+
+
+def _without_counts(page: Json) -> Json:
+    flat = [{key: panel[key] for key in panel if key not in _COUNTED_OF_PANELS} for panel in _panels(page).values()]
+    panels = [panel if panel.get("type") != "row" else {**panel, "id": None, "panels": None} for panel in flat]
+    return {key: page[key] for key in page if key not in _COUNTED} | {"panels": panels}
 
 
 def _same(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, str]:
@@ -128,9 +123,24 @@ def _listed(kind: str, old: Any, new: Any) -> Iterator[Change]:
         if name not in after:
             yield Change(f"{kind} {name}", "removed")
         elif name not in before:
-            yield Change(f"{kind} {name}", "added", "", _text(after[name].get("query") or after[name].get("expr")))
+            yield Change(f"{kind} {name}", "added", "", text_of(after[name].get("query") or after[name].get("expr")))
         else:
-            yield from _values(f"{kind} {name}", before[name], after[name], frozenset({"current", "options"}))
+            where = f"{kind} {name}"
+            chosen = [_chosen(one.get("current")) for one in (before[name], after[name])]
+            if chosen[0] != chosen[1]:
+                yield Change(where, "default changed", *chosen)
+            ignored = frozenset({"current"}) if chosen[0] != chosen[1] else frozenset[str]()
+            yield from changed_values(where, before[name], after[name], ignored)
+    orders = [[name for name in one if name in other] for one, other in ((before, after), (after, before))]
+    if orders[0] != orders[1]:
+        yield Change(f"{kind}s", "looks of order changed", *(", ".join(one) for one in orders))
+
+
+def _chosen(current: Any) -> str:
+    """Return what of a variable is chosen when the page opens."""
+    value = current.get("value") if isinstance(current, dict) else current
+    listed = value if isinstance(value, list) else [value]
+    return ", ".join("all" if one == "$__all" else "" if one is None else str(one) for one in listed) or "nothing"
 
 
 def _panels(dashboard: Json) -> dict[str, Json]:
@@ -162,77 +172,28 @@ def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
         yield Change(name, words, _place(old), _place(new))
     before, after = _queries(old), _queries(new)
     for ref_id in sorted({*before, *after}):
-        if before.get(ref_id) != after.get(ref_id):
+        is_compared_by_keys = ref_id in before and ref_id in after and not _are_expressions(old, new, ref_id)
+        if before.get(ref_id) != after.get(ref_id) and not is_compared_by_keys:
             queries = before.get(ref_id, ""), after.get(ref_id, "")
-            word = "added" if ref_id not in before else "removed" if ref_id not in after else _changed(*queries)
+            word = "added" if ref_id not in before else "removed" if ref_id not in after else changed_query(*queries)
             yield Change(name, f"query {ref_id} {word}", *queries)
     for ref_id in sorted({*before} & {*after}):
-        yield from _values(f"{name}, query {ref_id}", _target(old, ref_id), _target(new, ref_id), frozenset({"expr"}))
-    yield from _field_changes(name, old, new)
+        ignored = frozenset({"expr"}) if _are_expressions(old, new, ref_id) else frozenset[str]()
+        yield from changed_values(f"{name}, query {ref_id}", _target(old, ref_id), _target(new, ref_id), ignored)
+    yield from field_changes(name, *((one.get("fieldConfig") or {}) for one in (old, new)))
     # Rows are no panels that a link leads to; schema v2 gives them no id.
-    yield from _values(name, old, new, _IGNORED | ({"id"} if new.get("type") == "row" else set()))
-
-
-def _field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
-    before, after = (((panel.get("fieldConfig") or {}).get("defaults") or {}) for panel in (old, new))
-    steps = [_steps(one) for one in (before, after)]
-    if steps[0] != steps[1]:
-        # Another shade is a matter of looks, red in place of green is none.
-        judged = [re.sub(r"\S+(?= from )", lambda found: hue(found[0]), one) for one in steps]
-        yield Change(name, f"{'colours of ' * (judged[0] == judged[1])}thresholds changed", *steps)
-    yield from _values(name, before, after, frozenset({"thresholds"}))
-    overrides = [(panel.get("fieldConfig") or {}).get("overrides") or [] for panel in (old, new)]
-    if overrides[0] != overrides[1]:
-        meaning = [_without_looks(one) for one in overrides]
-        what = f"{'looks of ' * (meaning[0] == meaning[1])}overrides changed"
-        yield Change(name, what, _text(overrides[0]), _text(overrides[1]))
-
-
-def _without_looks(overrides: list[Json]) -> list[Json]:
-    """Return what columns have of their own but for their looks; a column of which nothing is left is none."""
-    found = [
-        one
-        | {
-            "properties": [
-                each for each in one.get("properties") or [] if not _LOOKS_OF_COLUMNS.fullmatch(str(each.get("id")))
-            ]
-        }
-        for one in overrides
-    ]
-    return [one for one in found if one["properties"]]
-
-
-def _steps(defaults: Json) -> str:
-    thresholds = defaults.get("thresholds") or {}
-    parts = [
-        f"{step.get('color')} from {'the start' if step.get('value') is None else step['value']}"
-        for step in thresholds.get("steps") or []
-    ]
-    return ", ".join(parts) + (" (percent)" if thresholds.get("mode") == "percentage" else "")
-
-
-def _values(where: str, old: Json, new: Json, ignored: frozenset[str], path: str = "") -> Iterator[Change]:
-    for key in sorted({*old, *new} - ignored):
-        one, other = old.get(key), new.get(key)
-        at = f"{path}{key}"
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _values(where, one, other, frozenset(), f"{at}.")
-        elif one != other:
-            word = _changed(one, other) if key in _QUERIES else "changed"
-            yield Change(where, f"{at} {word}", _text(one), _text(other))
-
-
-def _changed(old: Any, new: Any) -> str:
-    """Return whether a query changed, or no more than the order of its matchers, or white space."""
-    is_same = isinstance(old, str) and isinstance(new, str) and normalised(old) == normalised(new)
-    return "is written otherwise, with the same meaning" if is_same else "changed"
+    yield from changed_values(name, old, new, _APART_OF_PANELS | ({"id"} if new.get("type") == "row" else set()))
 
 
 def _queries(panel: Json) -> dict[str, str]:
     return {
-        str(target.get("refId") or place): str(target.get("expr") or _text(target))
+        str(target.get("refId") or place): str(target.get("expr") or text_of(target))
         for place, target in enumerate(panel.get("targets") or [])
     }
+
+
+def _are_expressions(old: Json, new: Json, ref_id: str) -> bool:
+    return all(_target(panel, ref_id).get("expr") for panel in (old, new))
 
 
 def _target(panel: Json, ref_id: str) -> Json:
@@ -258,9 +219,3 @@ def _place(panel: Json) -> str:
 
 def _name(panel: Json) -> str:
     return str(panel.get("title") or f"panel {panel.get('id')}")
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

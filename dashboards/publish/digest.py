@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any, Final
 
-from ml_monitoring.dashboards.publish.changes import OWN, is_of_looks, pages_of, title_of
+from ml_monitoring.alerting.model.promql import matchers_changed
+from ml_monitoring.dashboards.publish.changes import OWN, pages_of, title_of
+from ml_monitoring.dashboards.publish.looks import is_of_looks
 from ml_monitoring.exporter.differences import MOST_ALIKE, Change, few
 
 Json = dict[str, Any]
@@ -38,11 +42,15 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     titles = {uid: title_of(uid, old, new) for uid in pages}
     if not any(pages.values()):
         return ""
-    common = _common(changed)
+    folded = _same_matchers(changed)
+    alike = {(uid, change) for found in folded.values() for uid, change in found}
+    rest = {uid: [one for one in _of_meaning(changes) if (uid, one) not in alike] for uid, changes in changed.items()}
+    common = _common(rest)
     own = {
-        uid: [change for change in _of_meaning(changes) if uid not in common.get(_key(change), ())]
-        for uid, changes in changed.items()
+        uid: [change for change in changes if uid not in common.get(_key(change), ())] for uid, changes in rest.items()
     }
+    # What changed otherwise is said of each page.
+    as_others = [uid for uid, changes in own.items() if not changes and all(map(_is_meant, changed[uid]))]
     is_short = {uid: len(changes) <= _FEW or len(pages) == 1 for uid, changes in own.items()}
     sections = {
         "Pages that are gone": [f"- **{titles[uid]}** (`{uid}`)" for uid in pages if uid not in new],
@@ -51,9 +59,9 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
             for uid, changes in pages.items()
             if uid not in old
         ],
+        "In many queries": [_matchers_line(words, found, titles) for words, found in folded.items()],
         "On several pages": [
-            _common_line(key, uids, changed, titles)
-            for key, uids in sorted(common.items(), key=lambda one: -len(one[1]))
+            _common_line(key, uids, rest, titles) for key, uids in sorted(common.items(), key=lambda one: -len(one[1]))
         ],
         "Changed pages": [
             "\n".join(
@@ -63,7 +71,9 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
                 ]
             )
             for uid, changes in own.items()
-        ],
+            if uid not in as_others
+        ]
+        + [f"- {_titles(as_others, titles)}: nothing else" for _one in as_others[:1]],
     }
     counts = {"added": pages.keys() - old.keys(), "removed": pages.keys() - new.keys(), "changed": changed}
     summary = [f"- pages: {', '.join(f'{len(uids)} {word}' for word, uids in counts.items() if uids)}"]
@@ -96,6 +106,10 @@ def _of_meaning(changes: Iterable[Change]) -> list[Change]:
     ]
 
 
+def _is_meant(change: Change) -> bool:
+    return not is_of_looks(change)
+
+
 def _verb(change: Change) -> str:
     """Return the kind of a change; all of a panel that is there before and after are one."""
     word = change.what.partition(" ")[0]
@@ -108,11 +122,35 @@ def _key(change: Change) -> tuple[str, str, str]:
     return change.where, verb, change.old if verb == "title" else ""
 
 
+def _same_matchers(pages: Mapping[str, Sequence[Change]]) -> dict[str, list[tuple[str, Change]]]:
+    """Return the changes of more than a few queries in which the same matchers came or went, and nothing else."""
+    found: dict[str, list[tuple[str, Change]]] = {}
+    for uid, changes in pages.items():
+        for change in _of_meaning(changes):
+            if re.match(r"(?:query|definition|expr)\b.* changed$", change.what):
+                sides = zip(matchers_changed(change.old, change.new), ("added", "removed"), strict=True)
+                words = " and ".join(f"`{','.join(sorted(one))}` {word}" for one, word in sides if one)
+                if words:
+                    found.setdefault(words, []).append((uid, change))
+    return {words: same for words, same in found.items() if len(same) > MOST_ALIKE}
+
+
+def _matchers_line(words: str, found: Sequence[tuple[str, Change]], titles: Mapping[str, str]) -> str:
+    pages = Counter(uid for uid, _change in found)
+    named = few([f"{titles[uid]} ({number})" for uid, number in pages.most_common()], _MOST_NAMED)
+    if len(pages) == 1:
+        where, named = f"of {_titles(pages, titles)}", []
+    else:
+        where = f"on {len(pages)} pages"
+    example = min((change for _uid, change in found), key=lambda change: len(change.old))
+    return f"- **{len(found)} queries {where}**: {words}{': ' * bool(named)}{', '.join(named)}; such as {example.where}"
+
+
 def _common(pages: Mapping[str, Sequence[Change]]) -> dict[tuple[str, str, str], list[str]]:
     """Return the changes that many pages have, each with their uids."""
     found: dict[tuple[str, str, str], dict[str, None]] = {}
     for uid, changes in pages.items():
-        for change in _of_meaning(changes):
+        for change in changes:
             if change.where != "dashboard":
                 found.setdefault(_key(change), {})[uid] = None
     return {key: [*uids] for key, uids in found.items() if len(uids) > MOST_ALIKE}
@@ -123,7 +161,7 @@ def _common_line(
 ) -> str:
     """Return one line for what many pages have in common."""
     where, verb, before = key
-    same = [change for uid in uids for change in _of_meaning(pages[uid]) if _key(change) == key]
+    same = [change for uid in uids for change in pages[uid] if _key(change) == key]
     words = {verb: f"is {word}" for verb, word in _WORDS.items()} | {"title": f"was {before}"}
     kinds = ", ".join(dict.fromkeys(change.what.partition(" ")[0] for change in same))
     others = [uid for uid in pages if uid not in uids]
@@ -138,7 +176,7 @@ def _titles(uids: Iterable[str], titles: Mapping[str, str]) -> str:
 def _rest(changes: Sequence[Change], own: Sequence[Change]) -> str:
     """Return how many changes of a page there are, of meaning and of looks."""
     meaning = len(_of_meaning(changes))
-    shared = f" ({meaning - len(own)} on several pages)" if meaning > len(own) else ""
+    shared = f" ({meaning - len(own)} of them above)" if meaning > len(own) else ""
     looks = sum(map(is_of_looks, changes))
     listed = " (`--all` lists them)" if looks and not meaning else ""
     return f"{meaning} of meaning{shared}, {looks} of looks{listed}"

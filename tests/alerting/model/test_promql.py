@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ml_monitoring.alerting.generate import files
-from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.alerting.model.promql import matchers_changed, normalised
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from ml_monitoring.alerting.model.promql import normalised
         ("x:60s", "x:60s"),
         ('{b="1",a="2"} |~ `(?i)  $text, 60s` [${x}]', '{a="2",b="1"} |~ `(?i)  $text, 60s` [${x}]'),
         ("x[5s1m]", "x[5s1m]"),
+        ('up { job = "x" } [ 5m ]', 'up{job="x"}[5m]'),
+        ("sum (rate (x [5m]))*100>=-1e-5 and(-1<y)", "sum(rate(x[5m])) * 100 >= -1e-5 and (-1 < y)"),
+        ("a-b/ -c or -1 > a unless on(x)(b)", "a - b / -c or -1 > a unless on (x) (b)"),
+        ("sum by(a)(x) > bool - 1", "sum by (a) (x) > bool - 1"),
+        ("label_replace(x ,'a-b','$1' , \"c\",  '')", "label_replace(x, 'a-b', '$1', \"c\", '')"),
     ],
 )
 def test_matchers_labels_durations_and_white_space_have_one_form(expr: str, text: str) -> None:
@@ -35,3 +40,17 @@ def test_the_expressions_of_all_rules_keep_their_meaning() -> None:
     for expr in exprs:
         parsed = (promql_parser.parse(one).prettify() for one in (expr, normalised(expr)))
         assert len({normalised(one) for one in parsed}) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gained", "lost"),
+    [
+        ("rate(a[5m]) / b", 'rate(a{job="x"}[5m]) / b{job="x"}', {'job="x"'}, set()),
+        ('a{b="1"}', 'a { c="2", b="1" }', {'c="2"'}, set()),
+        ('a{b="{1}"} or c{b="1"}', 'a{b="2"} or c{b="1"}', {'b="2"'}, {'b="{1}"'}),
+        ("a", 'b{job="x"}', set(), set()),
+        ("a[5m]", 'a{job="x"}[9m]', set(), set()),
+    ],
+)
+def test_the_matchers_that_alone_changed_are_found(old: str, new: str, gained: set[str], lost: set[str]) -> None:
+    assert [{*one} for one in matchers_changed(old, new)] == [gained, lost]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from ml_monitoring.dashboards.lib.style import Colour
-from ml_monitoring.dashboards.publish.changes import is_of_looks, pages_of
+from ml_monitoring.dashboards.publish.changes import pages_of
 from ml_monitoring.dashboards.publish.hues import hue
+from ml_monitoring.dashboards.publish.looks import is_of_looks
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,5 @@ def test_colours_that_judge_otherwise_are_a_change_of_meaning(
     old: tuple[str, ...], new: tuple[str, ...], *, looks: bool
 ) -> None:
     found = {one.what: is_of_looks(one) for one in pages_of({"a": page(*old)}, {"a": page(*new)})["a"]}
-    assert found == {f"{'colours of ' * looks}thresholds changed": looks} | (
-        {} if old[0] == new[0] else {"mappings changed": False}
-    )
+    mapping = {"looks of mapping changed": True} if looks else {"mapping of 0 changed": False}
+    assert found == {f"{'looks of ' * looks}thresholds changed": looks} | ({} if old[0] == new[0] else mapping)

@@ -1,0 +1,147 @@
+"""What changed of how a panel shows its values: thresholds, mappings, and what single columns have of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_monitoring.dashboards.publish.hues import hue
+from ml_monitoring.dashboards.publish.values import changed_values, text_of
+from ml_monitoring.dashboards.render.units import format_value
+from ml_monitoring.exporter.differences import Change
+
+Json = dict[str, Any]
+
+
+def field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
+    """Return the changes of how the values of a panel are shown.
+
+    Args:
+        name: Of the panel.
+        old: What the panel has as `fieldConfig` before.
+        new: The same afterwards.
+    """
+    yield from changed_values(name, old, new, frozenset({"defaults", "overrides"}), "fieldConfig.")
+    before, after = ((config.get("defaults") or {}) for config in (old, new))
+    yield from _options(name, before, after, "", (_unit(before), _unit(after)))
+    columns = [_columns(config.get("overrides") or []) for config in (old, new)]
+    for column in dict.fromkeys([*columns[0], *columns[1]]):
+        one, other = (of_it.get(column, {}) for of_it in columns)
+        units = tuple(str(own.get("unit", _unit(of_all))) for own, of_all in ((one, before), (other, after)))
+        yield from _options(name, one, other, f" of {column}", (units[0], units[1]))
+    kept = [[column for column in one if column in other] for one, other in (columns, columns[::-1])]
+    if kept[0] != kept[1]:
+        yield Change(name, "overrides are in another order, the last one holds", *map(text_of, kept))
+
+
+def _options(name: str, old: Json, new: Json, whose: str, units: tuple[str, str]) -> Iterator[Change]:
+    if old.get("thresholds") != new.get("thresholds"):
+        yield from _thresholds(name, old.get("thresholds") or {}, new.get("thresholds") or {}, whose, units)
+    if old.get("mappings") != new.get("mappings"):
+        yield from _mappings(name, old.get("mappings") or [], new.get("mappings") or [], whose)
+    yield from changed_values(name, old, new, frozenset({"thresholds", "mappings"}), whose=whose)
+
+
+def _columns(overrides: list[Json]) -> dict[str, Json]:
+    """Return what columns have of their own, in words for which ones."""
+    found: dict[str, Json] = {}
+    for one in overrides:
+        matcher = one.get("matcher") or {}
+        kind = str(matcher.get("id", "")).removeprefix("by")
+        column = (
+            f"column {matcher.get('options')}"
+            if kind == "Name"
+            else f"columns {kind} {text_of(matcher.get('options'))}"
+        )
+        own = found.setdefault(column, {})
+        for option in one.get("properties") or []:
+            own[str(option.get("id"))] = option.get("value")
+    return found
+
+
+def _unit(options: Json) -> str:
+    return str(options.get("unit") or "")
+
+
+def _thresholds(name: str, old: Json, new: Json, whose: str, units: tuple[str, str]) -> Iterator[Change]:
+    before, after = (one.get("steps") or [] for one in (old, new))
+    is_judged_alike = old.get("mode") == new.get("mode") and _judged(before) == _judged(after)
+    said = [_steps(one, unit, shades=is_judged_alike) for one, unit in ((old, units[0]), (new, units[1]))]
+    if said[0] == said[1]:
+        said = [text_of(one) for one in (old, new)]
+    # Another shade is a matter of looks, red in place of green is none.
+    yield Change(name, f"{'looks of ' * is_judged_alike}thresholds{whose} changed", *said)
+
+
+def _judged(steps: list[Json]) -> list[tuple[str, Any]]:
+    return [(hue(str(step.get("color"))), step.get("value")) for step in steps]
+
+
+def _steps(thresholds: Json, unit: str, *, shades: bool) -> str:
+    """Return thresholds in words, such as `green, red from 25 °C`."""
+    parts = []
+    for step in thresholds.get("steps") or []:
+        value = step.get("value")
+        colour = str(step.get("color")) if shades else hue(str(step.get("color")))
+        colour = {"transparent": "no colour", "text": "plain"}.get(colour, colour)
+        parts.append(colour if value is None else f"{colour} from {_number(value, unit, thresholds)}")
+    return ", ".join(parts)
+
+
+def _number(value: Any, unit: str, thresholds: Json) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if thresholds.get("mode") == "percentage":
+        return f"{value}% of the range"
+    if not unit:
+        return str(value)
+    # What rounding hides is written in full.
+    exact, *near = (str(format_value(float(value) * factor, unit)).strip() for factor in (1, 0.999, 1.001))
+    return f"{exact} ({value})" if value and exact in near else exact
+
+
+def _mappings(name: str, old: list[Json], new: list[Json], whose: str) -> Iterator[Change]:
+    before, after = (dict(_mapped(mappings)) for mappings in (old, new))
+    is_said = False
+    for value in dict.fromkeys([*before, *after]):
+        one, other = before.get(value), after.get(value)
+        if one is None or other is None:
+            yield Change(
+                name, f"mapping of {value}{whose} {'added' if one is None else 'removed'}", "", _as(one or other)
+            )
+        elif one[0] != other[0] or hue(one[1]) != hue(other[1]):
+            yield Change(name, f"mapping of {value}{whose} changed", _as(one), _as(other))
+        elif one != other:
+            yield Change(name, f"looks of mapping{whose} changed", *(f"{value}: {each[1]}" for each in (one, other)))
+        else:
+            continue
+        is_said = True
+    if not is_said:
+        yield Change(name, f"looks of mappings{whose} changed", *map(text_of, (old, new)))
+
+
+def _mapped(mappings: list[Json]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each value that is shown in other words, in words for which one, with its text and colour."""
+    for mapping in mappings:
+        kind, options = mapping.get("type"), mapping.get("options") or {}
+        if kind == "value":
+            yield from ((value, _shown(one)) for value, one in options.items())
+            continue
+        which = {
+            "range": f"{options.get('from')} to {options.get('to')}",
+            "regex": f"/{options.get('pattern')}/",
+            "special": str(options.get("match")),
+        }.get(str(kind), f"{kind} {text_of({key: options[key] for key in options if key != 'result'})}")
+        yield which, _shown(options.get("result"))
+
+
+def _shown(result: Any) -> tuple[str, str]:
+    options: Mapping[str, Any] = result if isinstance(result, dict) else {}
+    rest = {key: options[key] for key in options if key not in ("text", "color", "index")}
+    return f"{options.get('text', '')}{json.dumps(rest) if rest else ''}", str(options.get("color") or "")
+
+
+def _as(shown: tuple[str, str] | None) -> str:
+    text, colour = shown or ("", "")
+    return f"{text or 'its colour only'}{f' ({hue(colour)})' if colour else ''}"

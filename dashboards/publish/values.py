@@ -1,0 +1,64 @@
+"""What changed of values in JSON, each by where it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.exporter.differences import Change
+
+Json = dict[str, Any]
+
+_QUERIES: Final = frozenset({"expr", "query", "definition"})
+# By what parts of a list are called.
+_NAMES: Final = ("title", "name", "id", "displayName", "refId")
+
+
+def changed_values(
+    where: str, old: Json, new: Json, ignored: frozenset[str] = frozenset(), path: str = "", *, whose: str = ""
+) -> Iterator[Change]:
+    """Return what changed of two mappings, and of those within them, in the order of their keys.
+
+    Args:
+        where: What they are of.
+        old: Before.
+        new: After.
+        ignored: Keys of which it is said elsewhere.
+        path: Where the mappings are.
+        whose: What stands behind each key.
+    """
+    for key in sorted({*old, *new} - ignored):
+        one, other = old.get(key), new.get(key)
+        at = f"{path}{key}"
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from changed_values(where, one, other, path=f"{at}.", whose=whose)
+        elif one != other and (pairs := _pairs(one, other)):
+            for place, (part, another) in enumerate(pairs, 1):
+                name = next((str(part[word]) for word in _NAMES if part.get(word)), f"#{place}")
+                yield from changed_values(where, part, another, path=f"{at}.{name}.", whose=whose)
+        elif one != other:
+            word = changed_query(one, other) if key in _QUERIES else "changed"
+            yield Change(where, f"{at}{whose} {word}", text_of(one), text_of(other))
+
+
+def changed_query(old: Any, new: Any) -> str:
+    """Return whether a query changed, or no more than the order of its matchers, or white space."""
+    is_same = isinstance(old, str) and isinstance(new, str) and normalised(old) == normalised(new)
+    return "is written otherwise, with the same meaning" if is_same else "changed"
+
+
+def text_of(value: Any) -> str:
+    """Return a value in one line."""
+    if value is None:
+        return "nothing"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _pairs(old: Any, new: Any) -> list[tuple[Json, Json]]:
+    """Return the parts of two lists of mappings that are as many."""
+    if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
+        return []
+    pairs = [*zip(old, new, strict=True)]
+    return pairs if all(isinstance(one, dict) for pair in pairs for one in pair) else []

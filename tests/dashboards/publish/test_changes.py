@@ -1,0 +1,150 @@
+"""No change of a page is passed over, and what it says is never taken for its looks."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_monitoring.dashboards.publish.changes import pages_of
+from ml_monitoring.dashboards.publish.digest import digest
+from ml_monitoring.dashboards.publish.looks import is_of_looks
+
+Json = dict[str, Any]
+
+# What Grafana counts itself; rows go by their titles.
+COUNTED = {("uid",), ("version",)}
+NOT_OF_LOOKS = {"spanNulls", "min", "max", "axisSoftMin", "axisSoftMax", "expr", "unit", "value", "title", "current"}
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(value, dict | list) and value:
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(one, (*path, key))
+    else:
+        yield path, value
+
+
+def other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 7
+    return f"{value}x" if isinstance(value, str) else [{"x": "y"}] if isinstance(value, list) else {"x": "y"}
+
+
+def with_other(page: Json, path: tuple[Any, ...], value: Any) -> Json:
+    changed = copy.deepcopy(page)
+    at: Any = changed
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return changed
+
+
+def test_a_change_of_any_single_value_of_our_pages_is_said() -> None:
+    seen: set[tuple[Any, ...]] = set()
+    for file in sorted(Path("dashboards/generated").rglob("*.json")):
+        page = json.loads(file.read_text("utf-8"))
+        for path, value in leaves(page):
+            kind = tuple("#" if isinstance(key, int) or str(key).lstrip("-").isdecimal() else key for key in path)
+            parents = [page["panels"][path[1]]] if path[0] == "panels" else []
+            is_counted = path in COUNTED or (len(path) == 3 and path[2] == "id" and parents[0]["type"] == "row")
+            if is_counted or kind in seen or value is None:
+                continue
+            seen.add(kind)
+            new = other(value)
+            if kind[-3:] == ("steps", "#", "value"):
+                new = float(value) + 7
+            pages = {"page": page}, {"page": with_other(page, path, new)}
+            found = pages_of(*pages)["page"]
+            assert found, path
+            assert digest(*pages, {"page": "command"}), path
+            if path[-1] in NOT_OF_LOOKS and "overrides" not in path and "row" not in found[0].what:
+                assert not all(map(is_of_looks, found)), path
+    assert len(seen) > 250
+
+
+def page(*targets: Json, **options: Any) -> Json:
+    return {"title": "Page", "panels": [{"id": 1, "title": "Heat", "targets": [*targets], **options}]}
+
+
+def said(old: Json, new: Json) -> list[str]:
+    return [change.line() for change in pages_of({"a": old}, {"a": new})["a"]]
+
+
+def test_a_page_with_its_parts_in_another_order_is_no_page_without_differences() -> None:
+    targets = [{"refId": "A", "expr": "a"}, {"refId": "B", "expr": "b"}]
+    assert said(page(*targets), page(*targets[::-1])) == [
+        "- **dashboard** differs in the order of its parts, or in parts of the same name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ({}, {"fieldConfig": {"defaults": {"mappings": []}}}, []),
+        (
+            {"type": "range", "options": {"from": 1, "to": 5, "result": {"text": "low"}}},
+            {"type": "range", "options": {"from": 1, "to": 5, "result": {"text": "few", "color": "red"}}},
+            ["- **Heat** mapping of 1 to 5 changed: `low` → `few (red)`"],
+        ),
+        (
+            {"type": "value", "options": {"3": {"text": "shut", "color": "red", "index": 0}}},
+            {"type": "value", "options": {"3": {"text": "shut", "color": "red", "index": 1}}},
+            ["- **Heat** looks of mappings changed"],
+        ),
+        (
+            {"type": "regex", "options": {"pattern": "a.*", "result": {"text": "A"}}},
+            {"type": "special", "options": {"match": "null", "result": {"text": "none", "color": "#d50b3e"}}},
+            ["- **Heat** mapping of /a.*/ removed: `A`", "- **Heat** mapping of null added: `none (red)`"],
+        ),
+    ],
+)
+def test_mappings_are_said_in_words(old: Json, new: Json, line: list[str]) -> None:
+    pages = [page(fieldConfig={"defaults": {"mappings": [one] if one and "type" in one else []}}) for one in (old, new)]
+    found = said(*pages)
+    assert len(found) == len(line)
+    assert all(one.startswith(start) for one, start in zip(found, line, strict=True))
+
+
+def test_thresholds_are_said_in_their_unit_those_of_columns_too() -> None:
+    def of(value: float, unit: str, mode: str = "absolute") -> Json:
+        steps = [{"color": "transparent", "value": None}, {"color": "#d50b3e", "value": value}]
+        thresholds = {"mode": mode, "steps": steps}
+        own = [{"id": "thresholds", "value": thresholds}]
+        overrides = [{"matcher": {"id": "byName", "options": "Errors"}, "properties": own}]
+        return page(fieldConfig={"defaults": {"unit": unit, "thresholds": thresholds}, "overrides": overrides})
+
+    assert said(of(0.05, "percentunit"), of(0.1, "percentunit")) == [
+        "- **Heat** thresholds changed: `no colour, red from 5%` → `no colour, red from 10%`",
+        "- **Heat** thresholds of column Errors changed: `no colour, red from 5%` → `no colour, red from 10%`",
+    ]
+    assert said(of(600, "s"), of(86400, "s"))[0].endswith("`no colour, red from 10 mins` → `no colour, red from 1 day`")
+    assert said(of(50, "s"), of(50, "s", "percentage"))[0].endswith("`no colour, red from 50% of the range`")
+
+
+def test_a_matcher_that_came_to_many_queries_is_one_line() -> None:
+    def of(matcher: str) -> dict[str, Json]:
+        targets = [{"refId": name, "expr": f"sum(rate({name}{{a='1'{matcher}}}[5m]))"} for name in "abcde"]
+        return {uid: page(*targets) | {"title": uid.upper()} for uid in ("x", "y")}
+
+    new = of(',job="z"')
+    new["y"]["panels"][0]["unit"] = "s"
+    assert digest(of(""), new, {}).splitlines() == [
+        "- pages: 2 changed",
+        "",
+        "### In many queries",
+        "",
+        '- **10 queries on 2 pages**: `job="z"` added: X (5), Y (5); such as Heat',
+        "",
+        "### Changed pages",
+        "",
+        "- **Y** (`y`): 6 of meaning (5 of them above), 0 of looks",
+        "  - **Heat** unit changed: `nothing` → `s`",
+        "- X: nothing else",
+    ]
