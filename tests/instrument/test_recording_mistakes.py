@@ -7,9 +7,11 @@ import logging
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy
+import pandas
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -48,14 +50,27 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-@pytest.mark.parametrize("of", [numpy.float16, numpy.float32, numpy.float64, numpy.int64, float])
+NUMBERS = (numpy.float16, numpy.float32, numpy.float64, numpy.int64, numpy.array, float, int, Decimal, Fraction)
+
+
+@pytest.mark.parametrize("of", [*NUMBERS, lambda value: numpy.array([value]), lambda value: pandas.Series([value])])
 @pytest.mark.filterwarnings("error")
-def test_numbers_of_numpy_are_numbers(of: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_numbers_of_any_package_are_numbers_everywhere(of: Any, caplog: pytest.LogCaptureFixture) -> None:
     registry = CollectorRegistry()
-    model = Recorder(registry=registry).model("m", variant="B")
-    model.record_prediction(of(1), score=of(1), confidence=of(1))
+    recorder = Recorder(registry=registry)
+    model = recorder.model("m", variant="B")
+    model.record_prediction(of(1), score=of(1), confidence=of(1), failed=of(0))
     model.record_regression(of(3), of(1))
+    model.record_generation(of(2), input_tokens=of(1), output_tokens=of(2), first_token_seconds=of(1))
+    model.record_outcome(of(1))
+    model.record_load(of(1))
+    model.set_queue(of(1))
     model.set_kv_cache(of(1))
+    with model.generate() as generation:
+        generation.add_tokens(of(1))
+    recorder.cache("c").set_size(size_bytes=of(1), entries=of(1))
+    recorder.experiment("e").record_value("basket", "B", "u", of(1))
+    recorder.set_business_impact("B", of(1))
     assert logged(caplog) == []
     labels = {"model": "m", "variant": "B", "model_version": ""}
     assert registry.get_sample_value("ml_prediction_absolute_error_sum", labels) == 2
@@ -105,7 +120,8 @@ def test_a_call_with_other_arguments_says_how_it_is_called(caplog: pytest.LogCap
     ("call", "said"),
     [
         (lambda model: model.record_regression(None, 2.0), "predicted is None, not a number"),
-        (lambda model: model.record_regression(Decimal(1), 2.0), "predicted is of type Decimal, not a number"),
+        (lambda model: model.record_regression(b"1", 2.0), "predicted is of type bytes, not a number"),
+        (lambda model: model.record_load(10**400), "seconds is inf, not a number of 0 or more"),
         (lambda model: model.record_prediction(-1.0), "seconds is -1, not a number of 0 or more"),
         (lambda model: model.record_prediction(math.nan), "seconds is nan, not a number of 0 or more"),
         (lambda model: model.record_prediction(numpy.ones(2)), "seconds is of type ndarray, not a number"),

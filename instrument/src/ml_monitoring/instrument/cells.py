@@ -65,7 +65,7 @@ class CellMetrics:
         Raises:
             WrongValueError: The value is negative or no number: counters cannot hold it.
         """
-        finite("value", value, 0)
+        value = finite("value", value, 0)
         self._trials.child(experiment, variant, metric, cell).inc()
         self._sums.child(experiment, variant, metric, cell).inc(value)
         self._squares.child(experiment, variant, metric, cell).inc(value * value)
@@ -145,4 +145,4 @@ class ExperimentRecorder:
             unit: Its id, such as a user's or a session's; only its cell is kept.
             value: What is averaged.
         """
-        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), float(value))
+        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), value)

@@ -9,21 +9,19 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper
-from time import monotonic
 from types import SimpleNamespace
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ml_monitoring.instrument.catalog import CATALOG, CELLS, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
+from ml_monitoring.instrument.failures import FailureLog, in_one_line
 from ml_monitoring.instrument.labels import OTHER, clean
-from ml_monitoring.instrument.mistakes import WrongValueError, caller, describe
+from ml_monitoring.instrument.mistakes import describe
+from ml_monitoring.instrument.places import defined_at, raised_at
 from ml_monitoring.instrument.shared_folder import check_used, join, shared_folder
 
 _log = logging.getLogger("ml_monitoring.instrument")
-# The first failure is logged at once, a storm of them once a minute; of mistakes of the service those of each line.
-_LOG_INTERVAL: Final = 60.0
-_LINES: Final = 1000
 
 # Labels whose values this package makes itself; all others can grow and fall under `OTHER` at the cap.
 _CLOSED_LABELS: Final = frozenset(
@@ -212,7 +210,7 @@ class Metrics:
         self._extra_labels = tuple(extra_labels)
         self._buckets = buckets or {}
         self._max_label_sets = max_label_sets
-        self._quiet_until: dict[str, float] = {}
+        self._log = FailureLog()
         if not disabled:
             check_used()
             # Before the first metric: it opens a file there.
@@ -301,6 +299,12 @@ class Metrics:
                 known[name] = make()
             return cast("Shared", known[name])
 
+    def _count_failure(self, operation: str) -> None:
+        try:
+            self._errors.child(operation).inc()
+        except Exception:  # noqa: BLE001  # the counter may be what is broken (a full disk under multi-process files)
+            _log.debug("the error counter is broken too", exc_info=True)
+
     def failed(self, operation: str, error: Exception, mistake: Callable[[], str] = str) -> None:
         """Count and log a recording that raised.
 
@@ -309,23 +313,29 @@ class Metrics:
             error: What it raised.
             mistake: Returns what the caller did wrong; empty if nothing.
         """
-        try:
-            self._errors.child(operation).inc()
-        except Exception:  # noqa: BLE001  # the counter may be what is broken (a full disk under multi-process files)
-            _log.debug("the error counter is broken too", exc_info=True)
-        place = caller() if isinstance(error, (TypeError, ValueError, AttributeError)) else ""
-        now = monotonic()
-        if now >= self._quiet_until.get(place, 0.0):
-            if len(self._quiet_until) >= _LINES:
-                self._quiet_until.clear()
-            self._quiet_until[place] = now + _LOG_INTERVAL
-            if place and (problem := str(error) if isinstance(error, WrongValueError) else mistake()):
-                _log.warning("%s at %s: %s; it is not recorded, and the program goes on", operation, place, problem)
-            elif isinstance(error, OSError):
-                # A server that is away, or a disk that is full: where in the code says nothing.
-                _log.warning("%s could not be recorded; the program goes on: %s", operation, error)
-            else:
-                _log.warning("%s could not be recorded; the program goes on", operation, exc_info=error)
+        self._count_failure(operation)
+        self._log.recording(operation, error, mistake)
+
+    def hook_failed(
+        self, operation: str, name: str, hook: object, error: Exception | None, value: object = None
+    ) -> None:
+        """Count and log that a function of the service raised for a request, or returned what no label can have.
+
+        Args:
+            operation: What it was asked for.
+            name: The same, of which there may be several.
+            hook: The function.
+            error: What it raised, if it did.
+            value: What it returned.
+        """
+        self._count_failure(operation)
+        if error is None:
+            place, problem = defined_at(hook), f"it returned a value of type {type(value).__name__}, not text"
+        else:
+            place, problem = raised_at(error) or defined_at(hook), f"it raised {in_one_line(error)}"
+        self._log.line(
+            name, place, f"{problem} (return None where there is none); the request is recorded without it", error
+        )
 
 
 def add_operation(name: str) -> str:

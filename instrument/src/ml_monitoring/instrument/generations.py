@@ -43,27 +43,25 @@ class GenerationMetrics:
         Raises:
             WrongValueError: A number is none that can be; then nothing is recorded.
         """
-        finite("seconds", seconds, 0)
-        if first_token_seconds is not None and finite("first_token_seconds", first_token_seconds, 0) > seconds:
-            raise WrongValueError(f"first_token_seconds is {first_token_seconds:g}, after the end at {seconds:g}")
-        used = [("input", input_tokens), ("output", output_tokens)]
-        for kind, tokens in used:
-            if tokens is not None:
-                finite(f"{kind}_tokens", tokens, 0)
+        seconds = finite("seconds", seconds, 0)
+        first = None if first_token_seconds is None else finite("first_token_seconds", first_token_seconds, 0)
+        if first is not None and first > seconds:
+            raise WrongValueError(f"first_token_seconds is {first:g}, after the end at {seconds:g}")
+        given = {"input": input_tokens, "output": output_tokens}
+        used = {kind: finite(f"{kind}_tokens", tokens, 0) for kind, tokens in given.items() if tokens is not None}
         known = finish_reason in FINISH_REASONS
         self.responses.child(*key, finish_reason if known else _OTHER_REASON).inc()
         # Tokens cost whatever became of the answer.
-        for kind, tokens in used:
-            if tokens is not None:
-                self.usage.child(*key, kind).observe(tokens)
-        if first_token_seconds is not None:
-            self.first_token.child(*key).observe(first_token_seconds)
+        for kind, tokens in used.items():
+            self.usage.child(*key, kind).observe(tokens)
+        if first is not None:
+            self.first_token.child(*key).observe(first)
         if finish_reason in ("abort", "error"):
             # How long it took says how patient somebody was, not how fast the model is.
             return
         self.duration.child(*key).observe(seconds)
-        if first_token_seconds is not None and output_tokens is not None and output_tokens > 1:
-            self.per_output_token.child(*key).observe((seconds - first_token_seconds) / (output_tokens - 1))
+        if first is not None and used.get("output", 0) > 1:
+            self.per_output_token.child(*key).observe((seconds - first) / (used["output"] - 1))
 
 
 class Generation(FilledBlock["ModelRecorder"], operation="generate"):
@@ -93,7 +91,7 @@ class Generation(FilledBlock["ModelRecorder"], operation="generate"):
         """Count output tokens as they come; the first call is the time to the first token."""
         if self._first_token is None:
             self._first_token = perf_counter() - self._started
-        self.output_tokens = (self.output_tokens or 0) + finite("number", number, 0)
+        self.output_tokens = (self.output_tokens or 0) + int(finite("number", number, 0))
 
     def __enter__(self) -> Generation:
         self._started = perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
@@ -30,6 +31,13 @@ def clean(value: object) -> str:
         return text
     digest = blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
     return f"{text[: MAX_LENGTH - len(digest) - 1]}~{digest}"
+
+
+def is_label_value(value: object) -> bool:
+    """Return whether a value is one thing that has a text of its own: no collection, function or nameless object."""
+    if isinstance(value, (str, int, float)):
+        return True
+    return not isinstance(value, Iterable) and not callable(value) and type(value).__str__ is not object.__str__
 
 
 def method_label(method: str) -> str:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from inspect import Parameter, signature
 from math import inf, isfinite
-from numbers import Real
-from typing import Any, Final, TypeVar
-
-# Frames of these are not where the service made its mistake; `contextlib` calls the ends of context managers.
-_PACKAGE: Final = __name__.rpartition(".")[0]
-_BETWEEN: Final = "contextlib"
+from typing import Any, Final
 
 _FLAG: Final = "True or False"
 # What sums of numbers of 32 bits, such as those of a softmax, are off by.
 _ROUNDING: Final = 1e-6
+# Of these `float` makes numbers as well.
+_TEXTS: Final = (str, bytes, bytearray)
 # By a word of the annotation: what a value has to be, and how that is said.
 _WANTED: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
-    "float": (lambda value: isinstance(value, Real), "a number"),
-    "int": (lambda value: isinstance(value, Real), "a number"),
     "str": (lambda value: isinstance(value, Hashable), "text"),
     "Hashable": (lambda value: isinstance(value, Hashable), "an id"),
 }
-
-Number = TypeVar("Number", int, float)
 
 
 class WrongValueError(ValueError):
@@ -39,23 +31,20 @@ def is_true(name: str, value: object) -> bool:
     """
     if value is True or value is False:
         return value
-    try:
-        # What compares numbers of other packages gives a truth of their own kind.
-        if value in (0, 1):
-            return bool(value)
-    except ValueError:
-        # An array has many.
-        pass
-    raise WrongValueError(_wrong(name, value, _FLAG))
+    number = _as_number(value)
+    if number not in (0, 1):
+        raise WrongValueError(_wrong(name, value, _FLAG))
+    return bool(number)
 
 
-def finite(name: str, value: Number, at_least: float = -inf) -> Number:
-    """Return a number that can be recorded.
+def finite(name: str, value: float, at_least: float = -inf) -> float:
+    """Return a number that can be recorded as one of Python.
 
     Raises:
-        WrongValueError: It is not finite, or less than it can be.
+        WrongValueError: It is no number, not finite, or less than it can be.
     """
-    # A comparison with the largest number of 64 bits would not do for those of 32.
+    if type(value) is not float:
+        value = _number(name, value)
     if not isfinite(value) or value < at_least:
         raise WrongValueError(_wrong(name, value, "a finite number" if at_least < 0 else "a number of 0 or more"))
     return value
@@ -67,11 +56,31 @@ def share(name: str, value: float) -> float:
     Raises:
         WrongValueError: It is another one.
     """
+    if type(value) is not float:
+        value = _number(name, value)
     if 0 <= value <= 1:
         return value
     if not -_ROUNDING <= value <= 1 + _ROUNDING:
         raise WrongValueError(_wrong(name, value, "a share from 0 to 1"))
     return 0.0 if value < 0 else 1.0
+
+
+def _number(name: str, value: object) -> float:
+    number = _as_number(value)
+    if number is None:
+        raise WrongValueError(_wrong(name, value, "a number"))
+    return number
+
+
+def _as_number(value: object) -> float | None:
+    """Return a number of any package as one of Python, also the only one of an array; None if it is something else."""
+    try:
+        plain = value.item() if hasattr(value, "item") else value
+        return None if isinstance(plain, _TEXTS) else float(plain)  # type: ignore[arg-type]  # that is the question
+    except OverflowError:
+        return inf
+    except Exception:  # noqa: BLE001  # packages raise what they like
+        return None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -101,19 +110,8 @@ def describe(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[
 
 def _wrong(name: str, value: object, wanted: str) -> str:
     # Of what is no number, never the value: it may be anything of anybody's.
-    if isinstance(value, Real):
-        given = f"{float(value):g}"
+    if (number := _as_number(value)) is not None:
+        given = f"{number:g}"
     else:
         given = "None" if value is None else f"of type {type(value).__name__}"
     return f"{name} is {given}, not {wanted}"
-
-
-def caller() -> str:
-    """Return the file and line that called into this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        module = str(frame.f_globals.get("__name__"))
-        if module not in (_BETWEEN, _PACKAGE) and not module.startswith(f"{_PACKAGE}."):
-            break
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

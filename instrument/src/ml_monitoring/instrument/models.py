@@ -196,8 +196,8 @@ class ModelRecorder:
     @guarded
     def record_regression(self, predicted: float, actual: float) -> None:
         """Record a predicted number whose truth is known."""
-        error = abs(finite("predicted", predicted) - finite("actual", actual))
-        self._families.absolute_error.child(*self._key).observe(error)
+        predicted, actual = finite("predicted", predicted), finite("actual", actual)
+        self._families.absolute_error.child(*self._key).observe(abs(predicted - actual))
         self._r2.add(predicted, actual)
         now = perf_counter()
         if now >= self._next_r2:

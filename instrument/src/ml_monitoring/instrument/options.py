@@ -11,7 +11,7 @@ from inspect import iscoroutinefunction, signature
 from typing import Any, Final
 
 from ml_monitoring.instrument.catalog import CATALOG
-from ml_monitoring.instrument.labels import clean
+from ml_monitoring.instrument.labels import clean, is_label_value
 
 _log = logging.getLogger("ml_monitoring.instrument")
 
@@ -45,6 +45,7 @@ Request = Any
 """What a hook gets: the ASGI scope, the WSGI environment, or gRPC's `HandlerCallDetails`."""
 
 Hook = Callable[[Request], str | None]
+OnFailure = Callable[[str, str, Hook, Exception | None, object], None]
 
 
 def disabled() -> bool:
@@ -231,19 +232,33 @@ class ExtraLabels:
         self.constant = not any(callable(value) for value in labels.values())
         self._values = tuple(value if callable(value) else clean(value) for value in labels.values())
 
-    def values(self, request: Request, on_error: Callable[[str, Exception], None]) -> tuple[str, ...]:
+    def values(self, request: Request, on_failure: OnFailure) -> tuple[str, ...]:
         """Return the values for a request; empty where none is known."""
         found = []
-        for value in self._values:
-            if callable(value):
-                try:
-                    found.append(clean(value(request)))
-                except Exception as error:  # noqa: BLE001  # it is the user's; the request must be counted all the same
-                    on_error("labels", error)
-                    found.append("")
-            else:
-                found.append(value)
+        for name, value in zip(self.names, self._values, strict=True):
+            found.append(ask("labels", value, request, on_failure, name) if callable(value) else value)
         return tuple(found)
+
+
+def ask(operation: str, hook: Hook, request: Request, on_failure: OnFailure, label: str = "") -> str:
+    """Return what a hook says of a request; empty where it says nothing or fails.
+
+    Args:
+        operation: What is asked for.
+        hook: The user's.
+        request: What it gets.
+        on_failure: Called with the operation, its name, the hook, and what it raised, or None and what it returned.
+        label: Which label it is for, if it is for one.
+    """
+    error, value = None, None
+    try:
+        value = hook(request)
+        if value is None or is_label_value(value):
+            return clean(value)
+    except Exception as raised:  # noqa: BLE001  # it is the user's; the request must be counted all the same
+        error = raised
+    on_failure(operation, f"{operation}: {label}" if label else operation, hook, error, value)
+    return ""
 
 
 def from_header(name: str, default: str = "") -> Hook:

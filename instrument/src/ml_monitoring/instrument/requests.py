@@ -10,7 +10,7 @@ from weakref import WeakSet
 from ml_monitoring.instrument.cells import CellMetrics, CellSeries
 from ml_monitoring.instrument.families import FAILURES, OUTCOMES, Metrics, guarded
 from ml_monitoring.instrument.labels import UNMATCHED, method_label, status_label
-from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, checked_hook, excluded
+from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, ask, checked_hook, excluded
 from ml_monitoring.instrument.process import ProcessMetrics
 from ml_monitoring.instrument.routes import KnownRoute
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars, of_traceparent
@@ -145,7 +145,7 @@ class RequestMetrics:
         if not self._labels.constant:
             # Unknown before the first request, which makes the others with its own.
             return
-        extra = self._labels.values(None, self._metrics.failed)
+        extra = self._labels.values(None, self._metrics.hook_failed)
         routes = [route for known in self.known_routes for route in known()]
         for route in routes:
             for outcome in () if route.methods else OUTCOMES:
@@ -162,9 +162,9 @@ class RequestMetrics:
         """Return whether nothing is recorded."""
         return self._metrics.disabled
 
-    def failed(self, operation: str, error: Exception) -> None:
-        """Count and log what a hook raised."""
-        self._metrics.failed(operation, error)
+    def ask(self, name: str, hook: Hook, request: Request) -> str:
+        """Return what a hook says of a request; empty where it says nothing, or fails, which is counted and logged."""
+        return ask(name, hook, request, self._metrics.hook_failed)
 
     @guarded
     def started(self) -> None:
@@ -201,7 +201,7 @@ class RequestMetrics:
         """
         method = method_label(method)
         exemplar, variant = context.exemplar, context.variant
-        extra = self._labels.values(request, self._metrics.failed) if self._labels.names else ()
+        extra = self._labels.values(request, self._metrics.hook_failed) if self._labels.names else ()
         self._requests.child(method, route, status_label(status), *extra).inc()
         self._seconds.child(method, route, *extra).observe(seconds, exemplar)
         if received is not None:
@@ -222,7 +222,7 @@ class RequestMetrics:
         """Count a WebSocket connection that is over."""
         if was_open:
             self._open.child().dec()
-        extra = self._labels.values(request, self._metrics.failed) if self._labels.names else ()
+        extra = self._labels.values(request, self._metrics.hook_failed) if self._labels.names else ()
         self._connections.child(route, outcome, *extra).inc()
 
 
@@ -251,12 +251,12 @@ class Hooks:
 
     def route(self, request: Request) -> str:
         """Return the template of the route that took the request, or `UNMATCHED`."""
-        return self._call("get_route", self._get_route, request) or UNMATCHED
+        return self._requests.ask("get_route", self._get_route, request) or UNMATCHED
 
     def set_variant(self, request: Request, context: RequestContext) -> None:
         """Take the variant from the request, unless the handler has set it."""
         if self._get_variant is not None and not context.variant:
-            context.variant = self._call("get_variant", self._get_variant, request)
+            context.variant = self._requests.ask("get_variant", self._get_variant, request)
 
     def set_trace(self, context: RequestContext, traceparent: str = "") -> None:
         """Take the trace from OpenTelemetry, or from the header that the client sent."""
@@ -264,10 +264,3 @@ class Hooks:
             context.exemplar = (
                 self._exemplars.current() or (of_traceparent(traceparent) if traceparent else None) or context.exemplar
             )
-
-    def _call(self, name: str, hook: Hook, request: Request) -> str:
-        try:
-            return hook(request) or ""
-        except Exception as error:  # noqa: BLE001  # the hook is the user's; the response must not depend on it
-            self._requests.failed(name, error)
-            return ""
