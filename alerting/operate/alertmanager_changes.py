@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.operate.contents import duration
-from ml_monitoring.alerting.operate.reach import ShiftedRoute
+from ml_monitoring.alerting.operate.reach import OUTSIDE, ShiftedRoute
 from ml_monitoring.alerting.operate.routing import NOT_INHERITED, mappings, matchers
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
 
 Json = dict[str, Any]
@@ -18,7 +19,8 @@ Json = dict[str, Any]
 SOONER: Final = "Sooner or louder"
 LATER: Final = "Later or quieter"
 OTHERWISE: Final = "Changed otherwise"
-_TIMES: Final = ("group_wait", "group_interval", "repeat_interval")
+# The waits of routes, with what Alertmanager does where nothing is said.
+_DEFAULTS: Final = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
 # Inhibitions beyond so many are counted.
 _MOST_NAMED: Final = 3
 # What goes to the receivers of teams, by the severity at the end of their names.
@@ -56,11 +58,19 @@ def compare(
 
 def _is_said(change: Change, said: Collection[ShiftedRoute]) -> bool:
     key = change.what.partition(" ")[0]
-    if key == "group_wait":
-        before, after = ("30s" if one == "nothing" else one for one in (change.old, change.new))
-        return (key, before, after) in said
-    muted = ((key, word, one) for word, one in (("now", change.old), ("not", change.new)) if one != "nothing")
-    return key == "mute_time_intervals" and all(one in said for one in muted)
+    if key in _DEFAULTS:
+        waits = [_DEFAULTS[key] if one == "nothing" else one for one in (change.old, change.new)]
+        return (key, *(_seconds(one) for one in waits)) in said
+    times = {"mute_time_intervals": "in the time {}", "active_time_intervals": OUTSIDE}.get(key)
+    if times is None:
+        return False
+    silent = [("silent", word, times.format(one)) for word, one in (("now", change.old), ("not", change.new)) if one]
+    return all(one in said or one[2] == times.format("nothing") for one in silent)
+
+
+def _seconds(text: str) -> str:
+    seconds = duration(text)
+    return durations.format_seconds(seconds) if isinstance(seconds, float) else text
 
 
 def inhibitions(old: Json | None, new: Json | None, *, everything: bool = False) -> dict[str, list[Change]]:
@@ -142,11 +152,10 @@ def _receivers(old: Json, new: Json) -> Iterator[Change]:
         channels = [_channels(one[name]) for one in (before, after)]
         for kind in sorted({*channels[0], *channels[1]}):
             one, other = (of_it.get(kind, []) for of_it in channels)
-            # What came or went of all is said once.
-            if len(one) - shared[0][kind] != len(other) - shared[1][kind]:
-                yield Change(where, f"channels of {_channel(kind)} changed", str(len(one)), str(len(other)))
-            elif len(one) != len(other):
-                continue
+            if len(one) != len(other):
+                # What came or went of all is said once.
+                if len(one) - shared[0][kind] != len(other) - shared[1][kind]:
+                    yield Change(where, f"channels of {_channel(kind)} changed", str(len(one)), str(len(other)))
             elif keys := sorted({key for pair in zip(one, other, strict=True) for key in _differing(*pair)}):
                 # The name of a channel of Slack is no secret.
                 names = [
@@ -161,7 +170,7 @@ def _routes(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
     old, new = (one if isinstance(one, dict) else {} for one in (old, new))
     where = f"route {' / '.join(path)}" if path else "first route"
     for key in _differing(old, new):
-        if key not in NOT_INHERITED and not (key in _TIMES and duration(old.get(key)) == duration(new.get(key))):
+        if key not in NOT_INHERITED and not (key in _DEFAULTS and duration(old.get(key)) == duration(new.get(key))):
             yield Change(where, f"{key} changed", *(_text(one.get(key)) for one in (old, new)))
     before, after = (_below(one) for one in (old, new))
     pairs = _pairs(before, after)

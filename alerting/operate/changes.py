@@ -103,7 +103,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         *_file_changes(old.others, new.others),
     ]
     directed = _by_direction(rules)
-    for title, of_reach in ((_SOONER, moved.sooner), (_LATER, moved.later), (_OTHERWISE, through)):
+    for title, of_reach in ((_SOONER, moved.sooner), (_LATER, moved.later), (_OTHERWISE, [*moved.otherwise, *through])):
         found = directed[title] if everything else [*_short(directed[title], len(pairs))]
         directed[title] = [*found, *of_reach, *muted.get(title, ()), *times[title]]
     directed[_OTHERWISE] += groups

@@ -6,16 +6,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Final
 
-from ml_monitoring.alerting.operate.routing import mappings, stops
+from ml_monitoring.alerting.operate.routing import Stop, mappings, stops
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, few
 
 Json = dict[str, Any]
-# When a channel is reached, in seconds, and the times in which it is not.
-_When = tuple[float, frozenset[str]]
 # A key of a route and what became of it: its values before and after, or `now` or `not` and the times of silence.
 ShiftedRoute = tuple[str, str, str]
 
@@ -28,6 +26,16 @@ _ADDRESS: Final = re.compile(
 )
 
 
+OUTSIDE: Final = "outside of the time {} (`active_time_intervals`)"
+_OTHER_FILE: Final = " at the address that another file holds: as before only where that is the same"
+# The waits of a route, and what each is of, for those who read no routes.
+WAITS: Final = {
+    "group_wait": "first (`group_wait`) after",
+    "group_interval": "what changes of its group (`group_interval`) after",
+    "repeat_interval": "again, while it fires (`repeat_interval`), every",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ReachedChannel:
     """Where notifications go.
@@ -35,16 +43,34 @@ class ReachedChannel:
     Attributes:
         kind: As Alertmanager calls it, such as `slack`.
         address: May be secret.
+        file: The files that hold the address.
         shown: What is no secret of it: the name of a channel of Slack.
+        receiver: That by which it is reached once more; empty for the one by which it is reached first.
     """
 
     kind: str
     address: str
+    file: str
     shown: str
+    receiver: str = ""
 
     def __str__(self) -> str:
         """Return it without a secret."""
-        return f"{self.kind} ({self.shown})" if self.shown else self.kind
+        more = ", ".join(filter(None, (self.shown, f"once more by {self.receiver}" if self.receiver else "")))
+        return f"{self.kind} ({more})" if more else self.kind
+
+    def may_be(self, other: ReachedChannel) -> bool:
+        """Tell whether it is the same channel if files hold what they held, or what stood in the configuration."""
+        is_alike = (self.kind, self.shown, self.receiver) == (other.kind, other.shown, other.receiver)
+        return is_alike and self.file != other.file and len({self.address, other.address} - {""}) < 2
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedWhen:
+    """When a channel is reached: the waits of its route in seconds, and when it is not, in words."""
+
+    waits: Mapping[str, float]
+    silent: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +81,7 @@ class Moved:
     gained: list[Change]
     sooner: list[Change]
     later: list[Change]
+    otherwise: list[Change]
     _: KW_ONLY
     losing: int
     gaining: int
@@ -74,11 +101,11 @@ class Reaches:
         now = frozenset[ReachedChannel]().union(*self._receivers[1].values())
         self._everywhere = shared[1] | (shared[0] - now)
 
-    def before(self, rule: Json) -> dict[ReachedChannel, _When] | None:
+    def before(self, rule: Json) -> dict[ReachedChannel, ReachedWhen] | None:
         """Return what an alert reached; None where its routes cannot be followed."""
         return self._of(rule, 0)
 
-    def after(self, rule: Json) -> dict[ReachedChannel, _When] | None:
+    def after(self, rule: Json) -> dict[ReachedChannel, ReachedWhen] | None:
         """Return what an alert reaches now; None where its routes cannot be followed."""
         return self._of(rule, 1)
 
@@ -89,14 +116,19 @@ class Reaches:
             alerts: The rule before and after, by the name of the alert.
             silent: Receivers that were left without a channel, of which it is said already.
         """
-        found: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {})
-        lost, gained, sooner, later = found
+        found: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {}, {})
+        lost, gained, sooner, later, otherwise = found
         routes: set[ShiftedRoute] = set()
         for name, (old, new) in alerts.items():
             before, after = self.before(old), self.after(new)
             if before is None or after is None:
                 continue
             gone, come = ([one for one in these if one not in those] for these, those in _both(before, after))
+            elsewhere = [*_by_other_files(gone, come)]
+            if elsewhere:
+                otherwise.setdefault(f"reaches {_named(new for _old, new in elsewhere)}{_OTHER_FILE}", []).append(name)
+            for one, other in elsewhere:
+                before[other] = before.pop(one)
             if gone and not after:
                 if not {stop.receiver for stop in stops(self._configs[1] or {}, labels_of(new))} <= {*silent}:
                     lost.setdefault(f"reaches no channel any more (before: {_named(gone)})", []).append(name)
@@ -106,10 +138,9 @@ class Reaches:
             if come:
                 where = " at another address" * ({*map(str, gone)} == {*map(str, come)})
                 gained.setdefault(f"reaches {_named(come, after)}{where}", []).append(name)
-            for channel in (one for one in before if one in after):
-                for is_later, what, route in _waits(channel, before[channel], after[channel]):
-                    (later if is_later else sooner).setdefault(what, []).append(name)
-                    routes.add(route)
+            kept = [one for one in after if one in before]
+            for is_later, what in _shifts({one: (before[one], after[one]) for one in kept}, routes):
+                (later if is_later else sooner).setdefault(what, []).append(name)
         rules = {name: new for name, (_old, new) in alerts.items()}
         lists = [
             [Change(name_alerts(names, rules), _agreeing(what, names)) for what, names in of_it.items()]
@@ -121,19 +152,22 @@ class Reaches:
         )
         return Moved(*lists, losing=losing, gaining=gaining, shifting=shifting, routes=frozenset(routes))
 
-    def _of(self, rule: Json, version: int) -> dict[ReachedChannel, _When] | None:
+    def _of(self, rule: Json, version: int) -> dict[ReachedChannel, ReachedWhen] | None:
         config = self._configs[version]
         try:
             # `amtool` names what Alertmanager would not read.
             found = stops(config or {}, labels_of(rule))
-            waits = [durations.parse(str(stop.group_wait)) for stop in found]
+            times = [_when(stop) for stop in found]
         except (ValueError, TypeError, AttributeError, KeyError, re.error):
             return None
-        reached: dict[ReachedChannel, _When] = {}
-        for stop, wait in zip(found, waits, strict=True):
+        reached: dict[ReachedChannel, ReachedWhen] = {}
+        for stop, when in sorted(zip(found, times, strict=True), key=lambda pair: pair[1].waits["group_wait"]):
             for channel in self._receivers[version].get(stop.receiver, frozenset()) - self._everywhere:
-                first = reached.get(channel, (wait, frozenset(stop.muted_at)))
-                reached[channel] = min(wait, first[0]), first[1] & {*stop.muted_at}
+                if first := reached.get(channel):
+                    reached[channel] = ReachedWhen(first.waits, first.silent & when.silent)
+                    reached[replace(channel, receiver=stop.receiver)] = when
+                else:
+                    reached[channel] = when
         return reached
 
 
@@ -143,22 +177,54 @@ def labels_of(rule: Json) -> dict[str, str]:
     return labels | {"alertname": str(rule["alert"])}
 
 
+def _by_other_files(
+    gone: list[ReachedChannel], come: list[ReachedChannel]
+) -> Iterator[tuple[ReachedChannel, ReachedChannel]]:
+    """Take away, and yield, the channels of which no more is known than that another file holds their address."""
+    for one in [*gone]:
+        if other := next((other for other in come if one.may_be(other)), None):
+            gone.remove(one)
+            come.remove(other)
+            yield one, other
+
+
 def _both(
-    old: dict[ReachedChannel, _When], new: dict[ReachedChannel, _When]
-) -> tuple[tuple[dict[ReachedChannel, _When], dict[ReachedChannel, _When]], ...]:
+    old: dict[ReachedChannel, ReachedWhen], new: dict[ReachedChannel, ReachedWhen]
+) -> tuple[tuple[dict[ReachedChannel, ReachedWhen], dict[ReachedChannel, ReachedWhen]], ...]:
     return (old, new), (new, old)
 
 
-def _waits(channel: ReachedChannel, old: _When, new: _When) -> Iterator[tuple[bool, str, ShiftedRoute]]:
-    """Yield whether the same channel is reached later or less, how that is said, and what of a route it is."""
-    if old[0] != new[0]:
-        before, after = (durations.format_seconds(seconds) for seconds, _muted in (old, new))
-        said = f"reaches {channel} after another `group_wait`: `{before}` → `{after}`"
-        yield new[0] > old[0], said, ("group_wait", before, after)
-    for is_later, names in ((True, new[1] - old[1]), (False, old[1] - new[1])):
-        if names:
-            word, times = "not" if is_later else "now", ", ".join(sorted(names))
-            yield is_later, f"{word} sent to {channel} in the time {times}", ("mute_time_intervals", word, times)
+def _when(stop: Stop) -> ReachedWhen:
+    waits = {key: durations.parse(str(getattr(stop, key))) for key in WAITS}
+    silent = {f"in the time {name}" for name in stop.muted_at}
+    # Each of several gives a time in which it is sent.
+    if stop.active_at:
+        silent.add(OUTSIDE.format(" or ".join(sorted(stop.active_at))))
+    return ReachedWhen(waits, frozenset(silent))
+
+
+def _shifts(
+    channels: Mapping[ReachedChannel, tuple[ReachedWhen, ReachedWhen]], routes: set[ShiftedRoute]
+) -> Iterator[tuple[bool, str]]:
+    """Yield whether the same channels are reached later or less, and how that is said; and add what of routes it is."""
+    found: dict[tuple[bool, str, str], list[str]] = {}
+    for channel, (old, new) in channels.items():
+        for is_later in (False, True):
+            said = []
+            for key, words in WAITS.items():
+                before, after = (durations.format_seconds(one.waits[key]) for one in (old, new))
+                if before != after and (new.waits[key] > old.waits[key]) == is_later:
+                    said.append(f"{words} `{before}` → `{after}`")
+                    routes.add((key, before, after))
+            if said:
+                found.setdefault((is_later, "sent to", f": {'; '.join(said)}"), []).append(str(channel))
+            silent = new.silent - old.silent if is_later else old.silent - new.silent
+            if silent:
+                word, times = "not" if is_later else "now", ", ".join(sorted(silent))
+                found.setdefault((is_later, f"{word} sent to", f" {times}"), []).append(str(channel))
+                routes.update(("silent", word, one) for one in silent)
+    for (is_later, verb, what), names in found.items():
+        yield is_later, f"{verb} {', '.join(sorted(names))}{what}"
 
 
 def _receivers(config: Json) -> dict[str, frozenset[ReachedChannel]]:
@@ -177,9 +243,13 @@ def _receivers(config: Json) -> dict[str, frozenset[ReachedChannel]]:
 def _channel(kind: str, given: Any) -> ReachedChannel:
     options = given if isinstance(given, dict) else {"": given}
     # A channel of Slack is the same one with a new secret.
-    shown = str(options.get("channel") or "") if kind == "slack" else ""
+    if kind == "slack" and options.get("channel"):
+        return ReachedChannel(kind, "", "", str(options["channel"]))
     address = {key: value for key, value in options.items() if _ADDRESS.fullmatch(str(key))} or options
-    return ReachedChannel(kind, "" if shown else json.dumps(address, sort_keys=True, default=str), shown)
+    file = {key: value for key, value in address.items() if str(key).endswith("_file")}
+    inline = {key: value for key, value in address.items() if key not in file}
+    texts = [json.dumps(one, sort_keys=True, default=str) if one else "" for one in (inline, file)]
+    return ReachedChannel(kind, texts[0], texts[1], "")
 
 
 def _shared(receivers: Mapping[str, frozenset[ReachedChannel]]) -> frozenset[ReachedChannel]:
@@ -188,11 +258,13 @@ def _shared(receivers: Mapping[str, frozenset[ReachedChannel]]) -> frozenset[Rea
     return frozenset(channel for channel in found if channel.kind == "webhook")
 
 
-def _named(channels: Iterable[ReachedChannel], when: Mapping[ReachedChannel, _When] | None = None) -> str:
+def _named(channels: Iterable[ReachedChannel], when: Mapping[ReachedChannel, ReachedWhen] | None = None) -> str:
     """Return channels without their addresses, each with how soon it is reached."""
     found: dict[str, None] = {}
     for channel in sorted(channels, key=str):
-        after = f" after {durations.format_seconds(when[channel][0])}" if when and when[channel][0] else ""
+        after = (
+            f" after {durations.format_seconds(wait)}" if when and (wait := when[channel].waits["group_wait"]) else ""
+        )
         found[f"{channel}{after or ' at once' * (when is not None)}"] = None
     return ", ".join(found)
 

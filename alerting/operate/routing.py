@@ -13,6 +13,8 @@ from ml_monitoring.alerting.generate.inhibition import INHIBITIONS, Inhibition, 
 BESIDE_OTHERS: Final = "(with `alerts generate --into` the names of receivers begin with ml-monitoring-)"
 # How a route chooses alerts, and the routes below it.
 NOT_INHERITED: Final = frozenset({"matchers", "match", "match_re", "routes"})
+# What the routes below one do not have from it.
+_OF_ITS_OWN: Final = frozenset({"mute_time_intervals", "active_time_intervals", "continue"})
 # Matchers that stand in one text, with quotes or without.
 _EACH: Final = re.compile(r'\s*((?:"(?:\\.|[^"\\])*"|[^",])+)')
 _PARTS: Final = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"?(.*?)"?\s*', re.DOTALL)
@@ -27,12 +29,16 @@ class Stop:
         group_wait: How long alerts that begin together are collected first.
         repeat_interval: When it is notified again while the alert fires.
         muted_at: Names of the times in which it is not notified.
+        group_interval: When what changed of alerts that began together is sent.
+        active_at: Names of the times outside of which it is not notified; empty where there is no such limit.
     """
 
     receiver: str
     group_wait: str
     repeat_interval: str
     muted_at: tuple[str, ...]
+    group_interval: str
+    active_at: tuple[str, ...]
 
 
 def stops(config: Mapping[str, Any], labels: Mapping[str, str]) -> list[Stop]:
@@ -52,6 +58,8 @@ def stops(config: Mapping[str, Any], labels: Mapping[str, str]) -> list[Stop]:
             route.get("group_wait", "30s"),
             route.get("repeat_interval", "4h"),
             tuple(route.get("mute_time_intervals", ())),
+            route.get("group_interval", "5m"),
+            tuple(route.get("active_time_intervals", ())),
         )
         for route in _matching(config["route"], {}, labels)
     ]
@@ -97,7 +105,7 @@ def _matching(route: Mapping[str, Any], above: Mapping[str, Any], labels: Mappin
     if not all(matches(matcher, labels) for matcher in matchers(route, "match")):
         return []
     # What a route does not say it has from the one above; times of silence are not inherited.
-    inherited = {key: value for key, value in above.items() if key not in ("mute_time_intervals", "continue")}
+    inherited = {key: value for key, value in above.items() if key not in _OF_ITS_OWN}
     own = inherited | {key: value for key, value in route.items() if key not in NOT_INHERITED}
     found: list[dict[str, Any]] = []
     for child in route.get("routes") or ():

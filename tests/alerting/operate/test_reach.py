@@ -166,8 +166,8 @@ def test_a_channel_is_reached_as_soon_as_by_the_first_of_its_receivers() -> None
     new = _with_pager()
     assert said(alert("Hot"), alert("Hot"), None, new) == ["- **Hot** reaches pagerduty after 10s"]
     duty = alert("Hot", "critical", "mlops")
-    assert said(duty, duty, new, config()) == []
-    assert "- **Hot** reaches pagerduty after another `group_wait`: `10s` → `30s`" in compare(
+    assert said(duty, duty, new, config()) == ["- **Hot** no longer reaches pagerduty (once more by late)"]
+    assert "- **Hot** sent to email, pagerduty: first (`group_wait`) after `10s` → `30s`" in compare(
         Version([{"rules": [duty]}], new), Version([{"rules": [duty]}], config())
     )
 
@@ -212,10 +212,74 @@ def test_times_in_which_nothing_is_sent_and_inhibitions_make_alerts_quieter() ->
         "",
         "### Later or quieter",
         "",
-        "- **Hot** reaches slack after another `group_wait`: `30s` → `2m`",
+        "- **Hot** sent to slack: first (`group_wait`) after `30s` → `2m`",
         "- **Hot** not sent to slack in the time nights",
         '- **inhibition** added: `a="1" mutes b="2", same nothing`',
     ]
+
+
+def _with(**options: Any) -> Json:
+    new = config()
+    new["route"]["routes"][1] |= options
+    return new
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "direction", "shown"),
+    [
+        (
+            {},
+            {"repeat_interval": "1d"},
+            "Later or quieter",
+            "sent to slack: again, while it fires (`repeat_interval`), every `4h` → `1d`",
+        ),
+        (
+            {"group_interval": "90s", "repeat_interval": "2h"},
+            {"repeat_interval": "2h"},
+            "Later or quieter",
+            "sent to slack: what changes of its group (`group_interval`) after `1m30s` → `5m`",
+        ),
+        ({"group_wait": "5m"}, {"group_wait": "300s"}, "", ""),
+        (
+            {},
+            {"group_wait": "0s", "repeat_interval": "1m"},
+            "Sooner or louder",
+            "sent to slack: first (`group_wait`) after `30s` → `0s`; "
+            "again, while it fires (`repeat_interval`), every `4h` → `1m`",
+        ),
+        (
+            {},
+            {"active_time_intervals": ["office"]},
+            "Later or quieter",
+            "not sent to slack outside of the time office (`active_time_intervals`)",
+        ),
+        (
+            {"active_time_intervals": ["office"]},
+            {"active_time_intervals": []},
+            "Sooner or louder",
+            "now sent to slack outside of the time office (`active_time_intervals`)",
+        ),
+    ],
+)
+def test_waits_of_routes_are_said_in_words_by_their_direction(old: Json, new: Json, direction: str, shown: str) -> None:
+    rules = [{"rules": [alert("Hot")]}]
+    report = compare(Version(rules, _with(**old)), Version(rules, _with(**new)))
+    assert report.splitlines()[2:] == ([f"### {direction}", "", f"- **Hot** {shown}"] if shown else [])
+
+
+def test_an_address_that_moved_to_another_file_may_be_the_same() -> None:
+    both = []
+    for place in "ab":
+        both.append(config())
+        both[-1]["receivers"][2] = {"name": "platform", "pagerduty_configs": [{"routing_key_file": f"/run/{place}"}]}
+    rules = [{"rules": [alert("Hot")]}]
+    assert compare(*(Version(rules, one) for one in both)).splitlines()[2:5] == [
+        "### Changed otherwise",
+        "",
+        "- **Hot** reaches pagerduty at the address that another file holds: as before only where that is the same",
+    ]
+    both[0]["receivers"][2]["pagerduty_configs"] = [{"routing_key": "hunter2"}]
+    assert said(alert("Hot"), alert("Hot"), *both) == []
 
 
 def test_a_log_that_all_receivers_have_is_one_line_when_it_comes_or_goes() -> None:
