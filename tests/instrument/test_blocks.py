@@ -21,7 +21,7 @@ TIMED = {
     "track_request": (lambda recorder: recorder.track_request("B"), "ab_test_requests_total"),
     "track_load": (lambda recorder: recorder.model("m").track_load(), "ml_model_loaded_timestamp_seconds"),
 }
-RESULTS = {
+RESULTS: dict[str, Make] = {
     "track_prediction": lambda recorder: recorder.model("m").track_prediction(),
     "generate": lambda recorder: recorder.model("m").generate(),
 }
@@ -113,11 +113,61 @@ def test_a_forgotten_with_is_said(
 ) -> None:
     block = make(recorder)
     assert caplog.messages == []
-    place = next_line()
     block = None
     gc.collect()
     assert block is None
+    place = f"{__file__}:{make.__code__.co_firstlineno}"
     assert caplog.messages == [not_recorded(operation, place, "there is no `with` in front of it")]
+
+
+def test_a_forgotten_with_is_said_of_the_line_that_lacks_it(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = recorder.model("m")
+
+    def predict() -> str:
+        prediction = model.track_prediction()
+        prediction.confidence = 0.9
+        return "B"
+
+    assert predict() == "B"
+    place = f"{__file__}:{predict.__code__.co_firstlineno + 1}"
+    assert caplog.messages == [not_recorded("track_prediction", place, "there is no `with` in front of it")]
+
+
+def test_what_an_object_makes_for_later_may_go_with_it(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    class Trainer:
+        def __init__(self) -> None:
+            self.run = recorder.job("nightly")
+            self.load = recorder.model("m").track_load()
+
+    Trainer()
+    gc.collect()
+    assert caplog.messages == []
+
+
+@EACH_RESULT
+def test_what_has_attributes_is_no_decorator(recorder: Recorder, operation: str, make: Make) -> None:
+    message = f"^{operation}: it is no decorator: use `with model.{operation}\\(\\) as ...:` inside$"
+    for decorator in (make(recorder), getattr(recorder.model("m"), operation)):
+        with pytest.raises(TypeError, match=message):
+            decorator(generator)
+
+
+def test_a_decorator_that_needs_no_argument_needs_no_brackets(recorder: Recorder) -> None:
+    model: Any = recorder.model("m")
+
+    @model.track_load  # type: ignore[untyped-decorator]  # typed as what it is with them
+    def load() -> str:
+        return "loaded"
+
+    assert load() == "loaded"
+    assert ended(recorder, "ml_model_loaded_timestamp_seconds")
+
+
+def test_a_decorator_of_no_function_is_refused(recorder: Recorder) -> None:
+    with pytest.raises(ValueError, match=r"^job: as a decorator it takes a function, not NoneType$"):
+        recorder.job("n")(None)  # type: ignore[type-var]  # what a call in its place gives
 
 
 @EACH_RESULT

@@ -311,12 +311,17 @@ def test_a_function_that_makes_an_application_is_to_be_called() -> None:
 @pytest.mark.parametrize(
     ("middleware", "app", "message"),
     [
-        (ASGIMiddleware, Flask("app"), "Flask is no ASGI application: it is not called with scope, receive, send"),
-        (WSGIMiddleware, FastAPI(), "FastAPI is no WSGI application: it is not called with environ, start_response"),
+        (ASGIMiddleware, Flask("app"), "this Flask is an application of WSGI, not of ASGI: wrap it in WSGIMiddleware"),
+        (WSGIMiddleware, FastAPI(), "this FastAPI is an application of ASGI, not of WSGI: wrap it in ASGIMiddleware"),
+        (
+            ASGIMiddleware,
+            Flask("app").wsgi_app,
+            "Flask.wsgi_app is an application of WSGI, not of ASGI: wrap it in WSGIMiddleware",
+        ),
     ],
 )
 def test_an_application_of_the_other_kind_is_refused(middleware: Any, app: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{message}$"):
+    with pytest.raises(ValueError, match=f"^app: {message}$"):
         middleware(app, Recorder(registry=CollectorRegistry()))
 
 
@@ -335,6 +340,9 @@ def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
         (lambda recorder: recorder.model("m", {"v": 3}), "model: version: {'v': 3} is not text or a number"),
         (lambda recorder: recorder.model("m", variant=["B"]), "model: variant: ['B'] is not text or a number"),
         (lambda recorder: recorder.cache(None), "cache: name: None is not text"),
+        (lambda recorder: recorder.model(""), "model: name: it is empty"),
+        (lambda recorder: recorder.cache(""), "cache: name: it is empty"),
+        (lambda recorder: recorder.job(""), "job: name: it is empty"),
         (lambda recorder: recorder.experiment(5), "experiment: name: 5 is not text"),
         (
             lambda recorder: recorder.track_request(answer),
@@ -352,13 +360,29 @@ def test_what_is_recorded_has_a_name(make: Any, message: str) -> None:
         make(Recorder(registry=CollectorRegistry()))
 
 
-def test_a_version_may_be_a_number_or_none() -> None:
+def test_a_version_may_be_a_number_and_none_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
     recorder = Recorder(registry=CollectorRegistry())
     assert [recorder.model("m", version)._key for version in (3, 1.5, None)] == [  # type: ignore[arg-type]
         ("m", "3", ""),
         ("m", "1.5", ""),
         ("m", "", ""),
     ]
+    assert [message.partition(": ")[2] for message in caplog.messages] == [
+        "the version of 'm' is None; it is recorded without one, and the program goes on"
+    ]
+
+
+def test_a_variant_without_a_request_is_noticed_and_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    for _ in range(2):
+        recorder.set_variant("B")
+    line = test_a_variant_without_a_request_is_noticed_and_no_failure.__code__.co_firstlineno + 3
+    assert caplog.messages == [
+        f"set_variant at {__file__}:{line}: no request is recorded here: use track_request where there is no HTTP, "
+        "and copy_context().run for a thread; it is not recorded, and the program goes on"
+    ]
+    failures = {"operation": "set_variant"}
+    assert recorder._metrics.registry.get_sample_value("ml_instrument_errors_total", failures) == 0
 
 
 def test_a_metric_of_the_user_with_a_name_of_ours_is_named() -> None:
@@ -535,8 +559,12 @@ def test_an_application_is_instrumented_once() -> None:
 
 
 def test_an_application_of_an_unknown_framework_is_refused() -> None:
-    with pytest.raises(TypeError, match="object is of none of FastAPI, Starlette, Flask and Django"):
-        instrument(object(), Recorder(registry=CollectorRegistry()))
+    def app(environ: Any, start_response: Any) -> Any:
+        raise NotImplementedError
+
+    message = "app is of none of FastAPI, Starlette, Flask and Django: wrap it, WSGIMiddleware(app, recorder)"
+    with pytest.raises(TypeError, match=re.escape(message)):
+        instrument(app, Recorder(registry=CollectorRegistry()))
 
 
 @BOTH

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from ml_monitoring import instrument
 from ml_monitoring.instrument import CacheRecorder, ExperimentRecorder, Generation, ModelRecorder, Recorder
+from ml_monitoring.instrument.requests import CURRENT, RequestContext
 
 # By the first word of the annotation: a right value, a wrong one, and what is said of the wrong one.
 VALUES: dict[str, tuple[Any, Any, str]] = {
@@ -88,6 +89,15 @@ def test_a_share_that_rounding_puts_beyond_its_end_is_its_end(caplog: pytest.Log
     assert "used is 1.01, not a share from 0 to 1" in line
 
 
+@pytest.fixture
+def request_under_way() -> Iterator[None]:
+    """Answer a request meanwhile."""
+    token = CURRENT.set(RequestContext())
+    yield
+    CURRENT.reset(token)
+
+
+@pytest.mark.usefixtures("request_under_way")
 @pytest.mark.parametrize(("kind", "method"), list(recording_methods()))
 def test_each_argument_of_each_method_is_named(kind: type, method: str, caplog: pytest.LogCaptureFixture) -> None:
     parameters = list(inspect.signature(getattr(kind, method)).parameters.values())[1:]

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
-from ml_monitoring.instrument.options import checked_app, checked_path
+from ml_monitoring.instrument.calls import explained
+from ml_monitoring.instrument.options import checked_app, checked_path, checked_recorder
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, COUNTED, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import asgi_route
@@ -51,6 +52,7 @@ class ASGIMiddleware:
         ValueError: An option is wrong, such as a pattern of `exclude` that is no regular expression.
     """
 
+    @explained
     def __init__(
         self,
         app: ASGIApp,
@@ -61,13 +63,14 @@ class ASGIMiddleware:
         get_route: Callable[[Scope], str | None] = asgi_route,
         get_variant: Callable[[Scope], str | None] | None = None,
     ) -> None:
+        checked_recorder(recorder, Recorder)
         self._app = app
         self._requests = recorder._requests
         self.traced = self._requests.exemplars is not None
         self._metrics_path = checked_path(metrics_path)
         self._metrics = make_asgi_app(recorder)
         self.hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
-        checked_app(app, "ASGI", "scope", "receive", "send")
+        checked_app(app, "ASGI")
         # Whether the server was seen to wait when it was asked for more than the body.
         self.server_waits = False
         self.trials = 0
@@ -357,8 +360,10 @@ class _Connection:
         return "closed"
 
 
+@explained
 def make_asgi_app(recorder: Recorder) -> ASGIApp:
     """Return an application that answers scrapes; mount it where the middleware should not do so itself."""
+    checked_recorder(recorder, Recorder)
 
     async def metrics(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # ASGI's signature
         if scope["type"] != "http":

@@ -7,16 +7,21 @@ from abc import abstractmethod
 from collections.abc import Callable
 from copy import copy
 from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, isroutine, signature
 from time import perf_counter
-from types import TracebackType
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast
+from types import CodeType, TracebackType
+from typing import Any, ClassVar, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar, cast
 
+from ml_monitoring.instrument.calls import explanation, mismatch
 from ml_monitoring.instrument.families import HasMetrics, Metrics, add_operation
 from ml_monitoring.instrument.mistakes import WrongValueError, did_you_mean
+from ml_monitoring.instrument.places import place_in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Owner = TypeVar("Owner", bound=HasMetrics)
+Maker = TypeVar("Maker", bound=HasMetrics)
+Block = TypeVar("Block", bound="TrackedBlock[Any]")
+_Arguments = ParamSpec("_Arguments")
 
 _UNUSED: Final = 0.0
 
@@ -24,13 +29,16 @@ _UNUSED: Final = 0.0
 class TrackedBlock(Generic[Owner]):
     """A piece of work that `with` begins; a subclass names the method of its owner that makes it."""
 
-    __slots__ = ("_owner", "_started")
+    __slots__ = ("_code", "_instruction", "_owner", "_started")
     _operation: ClassVar[str]
 
     def __init_subclass__(cls, operation: str | None = None) -> None:
         if operation is not None:
             cls._operation = operation
             add_operation(operation)
+
+    _code: CodeType
+    _instruction: int
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -40,13 +48,48 @@ class TrackedBlock(Generic[Owner]):
     def _metrics(self) -> Metrics:
         return self._owner._metrics
 
-    def _mistake(self, text: str) -> None:
-        self._metrics.failed(self._operation, WrongValueError(text))
+    def _mistake(self, text: str, place: str = "") -> None:
+        self._metrics.failed(self._operation, WrongValueError(text, place))
 
     def __del__(self) -> None:
         # A comparison and no more of what was used: this runs for each prediction.
         if self._started == _UNUSED and not sys.is_finalizing():
-            self._mistake("there is no `with` in front of it")
+            self._say_unused()
+
+    def _say_unused(self) -> None:
+        # What is dropped at the end of a function is dropped where that was called.
+        self._mistake("there is no `with` in front of it", place_in(self._code, self._instruction))
+
+
+def makes_block(
+    method: Callable[Concatenate[Maker, _Arguments], Block],
+) -> Callable[Concatenate[Maker, _Arguments], Block]:
+    """Make a method remember where its block is made; where it needs no arguments, wrong ones are said and left out."""
+    needs = any(each.default is each.empty for each in list(signature(method).parameters.values())[1:])
+
+    bare = cast("Callable[[Any], Any]", method)
+
+    @wraps(method)
+    def call(self: Maker, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Block:
+        if args and not needs and isroutine(args[0]):
+            # A decorator without its brackets.
+            return cast("Block", bare(self)(args[0]))
+        try:
+            block = method(self, *args, **kwargs)
+        except TypeError as error:
+            problem = mismatch(method, (self, *args), kwargs)
+            if needs or not problem:
+                raise explanation(error, method, (self, *args), kwargs) from None
+            block = bare(self)
+            if inside := [name for name in kwargs if name in getattr(block, "_attributes", ())]:
+                problem = f"{inside[0]} is set inside of the `with` block, as an attribute of what it gives"
+            self._metrics.failed(method.__name__, WrongValueError(problem))
+        frame = sys._getframe(1)
+        block._code = frame.f_code
+        block._instruction = frame.f_lasti
+        return block
+
+    return call
 
 
 class FilledBlock(TrackedBlock[Owner]):
@@ -54,6 +97,15 @@ class FilledBlock(TrackedBlock[Owner]):
 
     __slots__ = ("__dict__",)
     _attributes: ClassVar[tuple[str, ...]]
+
+    def __call__(self, *_: Any) -> NoReturn:
+        """Refuse to be a decorator: what is set inside of the block is of one call.
+
+        Raises:
+            TypeError: Always.
+        """
+        self._started = perf_counter()
+        raise TypeError(f"{self._operation}: it is no decorator: use `with model.{self._operation}() as ...:` inside")
 
     def _say_unknown(self) -> None:
         for name in vars(self):
@@ -89,6 +141,11 @@ class ReusableBlock(TrackedBlock[Owner]):
     ) -> None:
         self._end(perf_counter() - self._started, error)
 
+    def _say_unused(self) -> None:
+        # What an object makes for later may go with it.
+        if self._code.co_name != "__init__":
+            super()._say_unused()
+
     def _begin(self) -> None:
         """Record that it begins."""
 
@@ -100,9 +157,11 @@ class ReusableBlock(TrackedBlock[Owner]):
         """Return the function as one whose calls are blocks, those of a coroutine function until they have ended.
 
         Raises:
-            ValueError: It is a generator.
+            ValueError: It is a generator, or no function.
         """
         self._started = perf_counter()
+        if not callable(function):
+            raise ValueError(f"{self._operation}: as a decorator it takes a function, not {type(function).__name__}")  # noqa: TRY004  # as all wrong options
         if isgeneratorfunction(function) or isasyncgenfunction(function):
             raise ValueError(
                 f"{self._operation}: {function.__name__} is a generator, which runs after it was called: "

@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import CATALOG
 from ml_monitoring.instrument.options import checked_type
 
@@ -75,6 +76,7 @@ class Pushgateway:
         handler: As that of `prometheus_client.push_to_gateway`, for authentication or TLS.
     """
 
+    @explained
     def __init__(
         self, url: str, *, timeout: float = 10.0, handler: Callable[..., Callable[[], Any]] = default_handler
     ) -> None:
@@ -104,6 +106,7 @@ class Textfile:
         folder: That of node exporter's `--collector.textfile.directory`.
     """
 
+    @explained
     def __init__(self, folder: str | Path) -> None:
         checked_type("folder", folder, (str, Path), "a folder")
         self._folder = Path(folder)

@@ -37,7 +37,8 @@ class FailureLog:
             # A handler of the service, or what it makes of values.
             self.line(operation, place, f"it raised {in_one_line(error)}; it is not recorded", error)
             return
-        place = caller() if isinstance(error, (TypeError, ValueError, AttributeError)) else ""
+        if isinstance(error, (TypeError, ValueError, AttributeError)):
+            place = getattr(error, "place", "") or caller()
         if self._is_quiet(place):
             return
         if place and (problem := str(error) if isinstance(error, WrongValueError) else mistake()):

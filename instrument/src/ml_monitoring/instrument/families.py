@@ -14,11 +14,11 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVa
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from ml_monitoring.instrument.calls import describe
 from ml_monitoring.instrument.catalog import CATALOG, CELLS, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.failures import FailureLog, in_one_line
 from ml_monitoring.instrument.labels import OTHER, clean
-from ml_monitoring.instrument.mistakes import describe
-from ml_monitoring.instrument.places import defined_at, raised_at
+from ml_monitoring.instrument.places import caller, defined_at, raised_at
 from ml_monitoring.instrument.shared_folder import check_used, join, shared_folder
 
 _log = logging.getLogger("ml_monitoring.instrument")
@@ -315,6 +315,11 @@ class Metrics:
         """
         self._count_failure(operation)
         self._log.recording(operation, error, mistake)
+
+    def note(self, operation: str, problem: str) -> None:
+        """Log what the caller most likely did not mean, which is no failure."""
+        if not self.disabled:
+            self._log.line(operation, caller(), problem)
 
     def hook_failed(
         self, operation: str, name: str, hook: object, error: Exception | None, value: object = None

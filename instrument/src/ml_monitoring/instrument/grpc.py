@@ -20,7 +20,9 @@ except ModuleNotFoundError as missing:
         f"ml_monitoring.instrument.grpc needs {missing.name}: pip install grpcio", name=missing.name
     ) from None
 
+from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.labels import UNMATCHED
+from ml_monitoring.instrument.options import checked_recorder
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
 
@@ -77,6 +79,7 @@ class _Recording:
         get_variant: Returns the variant for gRPC's `HandlerCallDetails`; see `from_header`.
     """
 
+    @explained
     def __init__(
         self,
         recorder: Recorder,
@@ -84,6 +87,7 @@ class _Recording:
         exclude: Iterable[str] = (),
         get_variant: Callable[[Any], str | None] | None = None,
     ) -> None:
+        checked_recorder(recorder, Recorder)
         self._requests = recorder._requests
         self._hooks = Hooks(
             self._requests, exclude=exclude, get_route=lambda details: str(details.method), get_variant=get_variant

@@ -8,7 +8,18 @@ from inspect import iscoroutinefunction, isroutine
 from typing import Any, Final
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware
-from ml_monitoring.instrument.options import checked_hook, checked_path, checked_patterns, disabled, excluded, takes
+from ml_monitoring.instrument.calls import explained
+from ml_monitoring.instrument.options import (
+    checked_hook,
+    checked_path,
+    checked_patterns,
+    checked_recorder,
+    described,
+    disabled,
+    excluded,
+    kinds_of,
+    takes,
+)
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.routes import (
     DJANGO_REQUEST,
@@ -25,6 +36,7 @@ _log = logging.getLogger("ml_monitoring.instrument")
 _INSTRUMENTED: Final = "_ml_monitoring_instrumented"
 
 
+@explained
 def instrument(
     app: Any,
     recorder: Recorder | None = None,
@@ -50,15 +62,16 @@ def instrument(
 
     Raises:
         TypeError: The application is of another framework, which is wrapped in `ASGIMiddleware` or `WSGIMiddleware`, or
-            it or the recorder is none.
+            it or the recorder is none, or an argument is unknown.
         ValueError: The application is instrumented already, or an option is wrong.
+        RuntimeError: The application has started.
     """
     if isinstance(app, type):
         raise TypeError(f"{app.__name__} is a class: give the application that it makes")
     if isroutine(app) and takes(app):
         raise TypeError(f"{app.__name__} is a function: call it, instrument({app.__name__}())")
-    if recorder is not None and not isinstance(recorder, Recorder):
-        raise TypeError(f"recorder: {recorder!r} is no Recorder")
+    if recorder is not None:
+        checked_recorder(recorder, Recorder)
     checked_path(metrics_path)
     checked_hook("get_variant", get_variant)
     used = recorder or Recorder()
@@ -69,16 +82,18 @@ def instrument(
         raise ValueError(f"this {type(app).__name__} is instrumented already: its requests would count twice")
     options: dict[str, Any] = {"metrics_path": metrics_path, "exclude": exclude, "get_variant": get_variant}
     if callable(getattr(app, "add_middleware", None)):
+        if getattr(app, "middleware_stack", None) is not None:
+            raise RuntimeError(
+                f"this {type(app).__name__} has started: call instrument right after it is made, "
+                "not in its lifespan, an event or a request"
+            )
         app.add_middleware(ASGIMiddleware, recorder=used, **options)
     elif callable(getattr(app, "wsgi_app", None)):
         app.wsgi_app = WSGIMiddleware(app.wsgi_app, used, **options)
     elif callable(getattr(app, "load_middleware", None)) and hasattr(app, "request_class"):
         _instrument_django(app, used, options)
     else:
-        raise TypeError(
-            f"{type(app).__name__} is of none of FastAPI, Starlette, Flask and Django: "
-            "wrap it in ASGIMiddleware or WSGIMiddleware"
-        )
+        raise TypeError(f"app: {described(app)} is {_no_application(app)}")
     setattr(app, _INSTRUMENTED, True)
     warn_if_alone()
     left_out = excluded(exclude)
@@ -95,6 +110,16 @@ def instrument(
         # Not yet of Django: its routes are imported with the first request.
         covered.warn(_routes(app))
     return used
+
+
+def _no_application(app: Any) -> str:
+    kinds = kinds_of(app)
+    if not kinds or hasattr(app, "routes"):
+        # A router is called as applications are, but is a part of one.
+        return (
+            "no application: pass the application itself, as FastAPI(), Flask(...) or get_wsgi_application() return it"
+        )
+    return f"of none of FastAPI, Starlette, Flask and Django: wrap it, {kinds[0]}Middleware(app, recorder)"
 
 
 class _Covered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from inspect import Parameter, signature
+from inspect import Signature
 from math import inf, isfinite
 from typing import Any, Final
 
@@ -20,7 +20,16 @@ _WANTED: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 
 
 class WrongValueError(ValueError):
-    """A value that cannot be recorded; the message names its argument."""
+    """A value that cannot be recorded; the message names its argument.
+
+    Args:
+        text: What is wrong.
+        place: File and line of the mistake, where that is not what called.
+    """
+
+    def __init__(self, text: str, place: str = "") -> None:
+        super().__init__(text)
+        self.place = place
 
 
 def is_true(name: str, value: object) -> bool:
@@ -83,23 +92,22 @@ def _as_number(value: object) -> float | None:
         return None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the question whether another name is meant; empty if none is like it."""
+def close_to(name: str, known: Iterable[str]) -> str:
+    """Return the known name that another is most like; empty if it is like none."""
     from difflib import get_close_matches  # noqa: PLC0415  # takes long to import, and mistakes are rare
 
-    return "".join(f"; did you mean {each!r}?" for each in get_close_matches(name, known, 1))
+    return "".join(get_close_matches(name, known, 1))
 
 
-def describe(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """Return what is wrong with the arguments of a call that raised; empty if they are right."""
-    called = signature(method)
-    try:
-        given = called.bind(*args, **kwargs).arguments
-    except TypeError as mismatch:
-        plain = [each.replace(annotation=Parameter.empty) for each in list(called.parameters.values())[1:]]
-        wanted = called.replace(parameters=plain, return_annotation=Parameter.empty)
-        return f"{mismatch}: it is called as {method.__name__}{wanted}"
-    for name, value in given.items():
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the question whether another name is meant; empty if none is like it."""
+    meant = close_to(name, known)
+    return f"; did you mean {meant!r}?" if meant else ""
+
+
+def wrong_argument(called: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """Return which of the arguments of a call is of a wrong kind; empty if none is."""
+    for name, value in called.bind(*args, **kwargs).arguments.items():
         # All modules have their annotations as text.
         words = str(called.parameters[name].annotation).split(" | ")
         fits, kind = _WANTED.get(words[0], (None, ""))

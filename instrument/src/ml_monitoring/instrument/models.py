@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from time import perf_counter, time
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
-from ml_monitoring.instrument.blocks import EndedBlock, FilledBlock, ReusableBlock
+from ml_monitoring.instrument.blocks import EndedBlock, FilledBlock, ReusableBlock, makes_block
 from ml_monitoring.instrument.catalog import SCORE_BINS
 from ml_monitoring.instrument.cells import ACCURACY, cell_of
 from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
@@ -30,7 +30,7 @@ class PredictionMetrics:
     def __init__(self, metrics: Metrics, variants: VariantMetrics, exemplars: Exemplars | None) -> None:
         self.metrics = metrics
         self.variants = variants
-        self._exemplars = exemplars
+        self.exemplars = exemplars
         self.made = metrics.counter("ml_predictions_total")
         self.errors = metrics.counter("ml_prediction_errors_total")
         self.duration = metrics.histogram("ml_prediction_duration_seconds")
@@ -50,10 +50,18 @@ class PredictionMetrics:
 
     def exemplar(self) -> Exemplar | None:
         """Return the trace of the present work, if exemplars are on."""
-        if self._exemplars is None:
+        if self.exemplars is None:
             return None
         context = CURRENT.get()
-        return self._exemplars.current() or (context.exemplar if context is not None else None)
+        return self.exemplars.current() or (context.exemplar if context is not None else None)
+
+
+class _Series(NamedTuple):
+    """What is recorded of each prediction of a model."""
+
+    made: Callable[[], None]
+    seconds: Callable[[float, Exemplar | None], None]
+    last: Callable[[float], None]
 
 
 class ModelRecorder:
@@ -69,6 +77,8 @@ class ModelRecorder:
         self._accuracy = accuracy
         self._r2 = RollingR2()
         self._next_r2 = 0.0
+        # Found once, as each prediction needs them; not kept where there was no room for them.
+        self._series: _Series | None = None
 
     @guarded
     def _prepare(self) -> None:
@@ -80,19 +90,20 @@ class ModelRecorder:
         if self._variant:
             self._families.variants.prepare(self._variant)
 
+    @makes_block
     def track_prediction(self) -> Prediction:
         """Time and count one prediction, as a context manager; set its `confidence` and `score` inside.
 
         The current request is attributed to the model's variant.
         """
-        self._attribute()
+        if self._variant:
+            self._attribute()
         return Prediction(self)
 
     def _attribute(self) -> None:
-        if self._variant:
-            context = CURRENT.get()
-            if context is not None:
-                context.variant = self._variant
+        context = CURRENT.get()
+        if context is not None:
+            context.variant = self._variant
 
     @guarded
     def record_prediction(
@@ -110,15 +121,25 @@ class ModelRecorder:
         if failed is not False and is_true("failed", failed):
             families.errors.child(*key).inc()
             return
-        families.made.child(*key).inc()
-        families.duration.child(*key).observe(finite("seconds", seconds, 0), families.exemplar())
-        families.last.child(*key).set(time())
+        series = self._series or self._find()
+        series.made()
+        series.seconds(finite("seconds", seconds, 0), families.exemplar() if families.exemplars is not None else None)
+        series.last(time())
         if score is not None:
             bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, finite("score", score)), len(SCORE_BINS) - 1)]
             families.scores.child(*key, bin_label).inc()
         if confidence is not None:
             families.confidence.child(*key).observe(share("confidence", confidence))
 
+    def _find(self) -> _Series:
+        made, duration, last = self._families.made, self._families.duration, self._families.last
+        key = self._key
+        found = _Series(made.child(*key).inc, duration.child(*key).observe, last.child(*key).set)
+        if made.keeps(*key) and duration.keeps(*key) and last.keeps(*key):
+            self._series = found
+        return found
+
+    @makes_block
     def generate(self, input_tokens: int | None = None) -> Generation:
         """Time and count one answer of a language model, as a context manager; call `add_tokens` as its tokens come.
 
@@ -127,7 +148,8 @@ class ModelRecorder:
         Args:
             input_tokens: Length of the prompt, if it is known before.
         """
-        self._attribute()
+        if self._variant:
+            self._attribute()
         self._prepare_generations()
         return Generation(self, input_tokens)
 
@@ -212,6 +234,7 @@ class ModelRecorder:
         self._families.load_duration.child(*self._key).set(finite("seconds", seconds, 0))
         self._families.loaded.child(*self._key).set(time())
 
+    @makes_block
     def track_load(self) -> Load:
         """Time a load, as a context manager or decorator; a load that raises is not recorded."""
         return Load(self)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from inspect import iscoroutinefunction, signature
 from typing import Any, Final
 
+from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import CATALOG
 from ml_monitoring.instrument.labels import clean, is_label_value
 
@@ -108,17 +109,55 @@ def checked_name(argument: str, value: object, *, optional: bool = False) -> str
     """
     if not isinstance(value, str) and not (optional and (value is None or isinstance(value, (int, float)))):
         raise ValueError(f"{argument}: {value!r} is not text{' or a number' if optional else ''}")
+    if not value and not optional:
+        raise ValueError(f"{argument}: it is empty")
     return clean(value)
 
 
-def checked_app(app: object, kind: str, *arguments: str) -> None:
+# What servers call an application with, by its kind.
+_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ASGI": ("scope", "receive", "send"),
+    "WSGI": ("environ", "start_response"),
+}
+
+
+def kinds_of(app: object) -> list[str]:
+    """Return the kinds of application that an object can be by what it is called with: ASGI and WSGI."""
+    return [kind for kind, arguments in _CALLS.items() if callable(app) and takes(app, *arguments)]
+
+
+def checked_app(app: object, kind: str) -> None:
     """Refuse an application that servers call in another way.
 
     Raises:
         ValueError: It is.
     """
-    if callable(app) and not takes(app, *arguments):
-        raise ValueError(f"{type(app).__name__} is no {kind} application: it is not called with {', '.join(arguments)}")
+    kinds = kinds_of(app)
+    if kind in kinds:
+        return
+    given = f"app: {described(app)} is"
+    if kinds:
+        raise ValueError(f"{given} an application of {kinds[0]}, not of {kind}: wrap it in {kinds[0]}Middleware")
+    arguments = ", ".join(_CALLS[kind])
+    raise ValueError(f"{given} no application of {kind}, called with {arguments}: pass the application itself")
+
+
+def described(given: object) -> str:
+    """Return what was given in place of an application."""
+    if given is None or isinstance(given, (str, bytes, int, float)):
+        return repr(given)
+    return getattr(given, "__qualname__", "") or f"this {type(given).__name__}"
+
+
+def checked_recorder(recorder: object, kind: type) -> None:
+    """Refuse what is no recorder.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(recorder, kind):
+        hint = ": call it, Recorder()" if recorder is kind else ""
+        raise TypeError(f"recorder: {recorder!r} is no Recorder{hint}")
 
 
 def takes(function: Callable[..., Any], *arguments: object) -> bool:
@@ -224,6 +263,8 @@ class ExtraLabels:
         for name, value in labels.items():
             if callable(value):
                 checked_hook(f"labels: {name}", value)
+            elif not is_label_value(value):
+                raise ValueError(f"labels: {name}: {value!r} is not text or a number, nor a function of the request")
             if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"labels: {name!r} is not the name of a label")
             if name in _TAKEN_LABELS:
@@ -261,6 +302,7 @@ def ask(operation: str, hook: Hook, request: Request, on_failure: OnFailure, lab
     return ""
 
 
+@explained
 def from_header(name: str, default: str = "") -> Hook:
     """Return what reads a header of the request (gRPC: metadata), for `labels=` and `get_variant=`.
 

@@ -35,6 +35,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
+from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import EXPORTER_LABEL
 from ml_monitoring.instrument.exporters import JobSamples
 from ml_monitoring.instrument.shared_folder import VARIABLE, shared_folder
@@ -64,6 +65,7 @@ class Otlp:
         ValueError: The interval is none.
     """
 
+    @explained
     def __init__(self, exporter: MetricExporter | None = None, *, interval: float | None = None) -> None:
         self._exporter = exporter or _http_exporter()
         if interval is None:

@@ -6,7 +6,7 @@ import os
 import sys
 from functools import partial
 from traceback import walk_tb
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 # Frames of these are not where the service made its mistake; `contextlib` calls the ends of context managers.
@@ -49,3 +49,9 @@ def defined_at(hook: Any) -> str:
         hook = hook.func
     code = getattr(hook, "__code__", None) or getattr(getattr(type(hook), "__call__", None), "__code__", None)  # noqa: B004  # for its code
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else type(hook).__name__
+
+
+def place_in(code: CodeType, instruction: int) -> str:
+    """Return the file and line of an instruction of a function."""
+    lines = (line for start, end, line in code.co_lines() if start <= instruction < end and line)
+    return f"{code.co_filename}:{next(lines, code.co_firstlineno)}"

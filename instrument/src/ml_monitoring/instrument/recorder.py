@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from ml_monitoring.instrument.blocks import ReusableBlock
+from ml_monitoring.instrument.blocks import ReusableBlock, makes_block
+from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import INFERENCE_BUCKETS, RESPONSE_BUCKETS
 from ml_monitoring.instrument.cells import ExperimentRecorder, cell_of
 from ml_monitoring.instrument.exporters import Exporter, MetricsExporter
@@ -23,6 +24,10 @@ from ml_monitoring.instrument.process import ProcessMetrics
 from ml_monitoring.instrument.quality import RollingAccuracy
 from ml_monitoring.instrument.requests import CURRENT, RequestMetrics, VariantMetrics
 from ml_monitoring.instrument.tracing import Exemplars
+
+_NO_REQUEST: Final = (
+    "no request is recorded here: use track_request where there is no HTTP, and copy_context().run for a thread"
+)
 
 
 class Recorder:
@@ -48,6 +53,7 @@ class Recorder:
         ValueError: An option is wrong, or a recorder of the same registry has other ones.
     """
 
+    @explained
     def __init__(
         self,
         *,
@@ -105,6 +111,7 @@ class Recorder:
         self._accuracies: dict[str, RollingAccuracy] = {}
         self._lock = threading.Lock()
 
+    @explained
     def model(self, name: str, version: str = "", *, variant: str = "") -> ModelRecorder:
         """Return the recorder of one model version; keep it, it is cheaper than asking for each prediction.
 
@@ -117,6 +124,8 @@ class Recorder:
             ValueError: One of them is something else.
         """
         name = checked_name("model: name", name)
+        if version is None:
+            self._metrics.note("model", f"the version of {name!r} is None; it is recorded without one")
         version = checked_name("model: version", version, optional=True)
         variant = checked_name("model: variant", variant, optional=True)
         with self._lock:
@@ -126,19 +135,21 @@ class Recorder:
         model._prepare()
         return model
 
+    @explained
     def cache(self, name: str) -> CacheRecorder:
         """Return the recorder of one cache."""
         cache = CacheRecorder(self._caches, checked_name("cache: name", name))
         cache._prepare()
         return cache
 
+    @explained
     def experiment(self, name: str) -> ExperimentRecorder:
         """Return the recorder of an experiment whose units (users, sessions) come back; keep it."""
         return ExperimentRecorder(self._variants.cells, checked_name("experiment: name", name))
 
     @guarded
     def set_variant(self, variant: str, *, unit: Hashable | None = None) -> None:
-        """Attribute the current request to the variant; without a request this does nothing.
+        """Attribute the current request to the variant; where none is recorded, that is logged and nothing else.
 
         Args:
             variant: Which one answers it.
@@ -146,13 +157,16 @@ class Recorder:
                 cell that it is hashed into is kept: errors and times are then counted by cell as well.
         """
         context = CURRENT.get()
-        if context is not None:
-            # What can be no key of a series is found here, where the caller is known.
-            hash(variant)
-            context.variant = variant
-            if unit is not None:
-                context.cell = cell_of(unit)
+        if context is None:
+            self._metrics.note("set_variant", f"{_NO_REQUEST}; it is not recorded")
+            return
+        # What can be no key of a series is found here, where the caller is known.
+        hash(variant)
+        context.variant = variant
+        if unit is not None:
+            context.cell = cell_of(unit)
 
+    @makes_block
     def track_request(self, variant: str, *, unit: Hashable | None = None) -> TrackedRequest:
         """Record what happens inside as one request of the variant: for queues and batches, where no middleware is.
 
@@ -171,6 +185,7 @@ class Recorder:
             )
         return TrackedRequest(self._variants, variant, unit)
 
+    @makes_block
     def job(self, name: str, *, every: str | float | timedelta | None = None) -> Job:
         """Record a run of a batch job or notebook: when it started, how it ended and how long it took.
 
@@ -195,6 +210,7 @@ class Recorder:
         """Set the money a day that the service itself attributes to the variant."""
         self._variants.impact.child(variant).set(finite("per_day", per_day))
 
+    @explained
     def exposition(self, accept: str | None = "", accept_encoding: str | None = "") -> Exposition:
         """Return what a scrape gets, for web frameworks that are neither ASGI nor WSGI.
 

@@ -141,7 +141,9 @@ def join() -> None:
     except FileExistsError:
         raise ValueError(f"{VARIABLE}: {path}: it is a file, not a folder") from None
     except OSError as error:
-        raise ValueError(f"{VARIABLE}: {path}: {error.strerror}") from error
+        raise ValueError(
+            f"{VARIABLE}: {path}: {error.strerror}; set it to a folder that the workers may write"
+        ) from None
 
 
 def clear() -> None:

@@ -7,8 +7,9 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.labels import UNMATCHED
-from ml_monitoring.instrument.options import checked_app, checked_path
+from ml_monitoring.instrument.options import checked_app, checked_path, checked_recorder
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, COUNTED, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import dispatched, wsgi_route
@@ -34,6 +35,7 @@ class WSGIMiddleware:
         ValueError: An option is wrong, such as a pattern of `exclude` that is no regular expression.
     """
 
+    @explained
     def __init__(
         self,
         app: WSGIApplication,
@@ -44,12 +46,13 @@ class WSGIMiddleware:
         get_route: Callable[[WSGIEnvironment], str | None] = wsgi_route,
         get_variant: Callable[[WSGIEnvironment], str | None] | None = None,
     ) -> None:
+        checked_recorder(recorder, Recorder)
         self._app = app
         self._requests = recorder._requests
         self._metrics_path = checked_path(metrics_path)
         self._metrics = make_wsgi_app(recorder)
         self._hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
-        checked_app(app, "WSGI", "environ", "start_response")
+        checked_app(app, "WSGI")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -180,8 +183,10 @@ class _Response:
         )
 
 
+@explained
 def make_wsgi_app(recorder: Recorder) -> WSGIApplication:
     """Return an application that answers scrapes; mount it where the middleware should not do so itself."""
+    checked_recorder(recorder, Recorder)
 
     def metrics(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
