@@ -4,7 +4,8 @@
 |-----------|------------------------------------------------------------------------------------|
 | 0         | done, and all is well                                                              |
 | 1         | not done, or something that was checked is not well; standard error says what      |
-| 2         | the command was not understood; standard error shows how it is used                |
+| 2         | the command line cannot be: a command or option that there is not, an option's     |
+|           | value that cannot be, or options that do not fit; standard error says what         |
 | 130       | interrupted by Ctrl-C                                                              |
 """
 
@@ -196,8 +197,6 @@ def run(parser: CommandParser, arguments: Sequence[str] | None) -> int:
         options = parser.parse_args(arguments)
         try:
             return int(options.command(options))
-        except UsageError as error:
-            parser.chosen(sys.argv[1:] if arguments is None else arguments).error(str(error))
         except OSError as error:
             folder = getattr(options, "output_dir", None)
             if folder is not None and error.filename is not None and Path(error.filename).is_relative_to(folder):
@@ -231,6 +230,7 @@ def guarded(call: Callable[[], int]) -> int:
     except (MonitorError, OSError, ModuleNotFoundError) as error:
         for sentence in _sentences(error):
             print(f"error: {redact(sentence)}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
     return 1
 
 
@@ -239,7 +239,7 @@ def _sentences(error: MonitorError | OSError | ModuleNotFoundError) -> Sequence[
     if isinstance(error, ConfigError):
         return error.problems
     if isinstance(error, OSError):
-        return [_of_system(error)]
+        return [of_system(error)]
     if isinstance(error, ModuleNotFoundError):
         command = how_to_install((error.name or "").partition(".")[0])
         if not command:
@@ -248,14 +248,17 @@ def _sentences(error: MonitorError | OSError | ModuleNotFoundError) -> Sequence[
     return [str(error)]
 
 
-def _of_system(error: OSError) -> str:
+def of_system(error: OSError) -> str:
+    """Return what the system says of a file, in words that hold for what it was wanted for."""
     if isinstance(error, shutil.Error):
         # A list of what could not be copied, all of it most likely for the same reason.
         _source, target, reason = error.args[0][0]
         return f"{target}: {_ERRNO.sub('', str(reason)).partition(':')[0]}"
-    if isinstance(error, FileExistsError) and error.filename:
-        # Files are overwritten: it is a folder that could not be made.
-        return f"{error.filename}: is a file, not a folder"
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        # Files are overwritten: it is a folder that could not be made, or one above it.
+        path = Path(error.filename)
+        above = (one for one in (path, *path.parents) if one.exists() and not one.is_dir())
+        return f"{next(above, path)}: is a file, not a folder"
     if error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if error.errno == errno.ENOSPC:

@@ -14,9 +14,11 @@ from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 _OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
+_SHORT_OPTION: Final = re.compile(r"-[A-Za-z]")
 _SETTINGS_FILE: Final = re.compile(r"[\w./-]{1,100}\.ya?ml")
 # Options for one thing: each command takes one or none of them, and other programs take the others.
 _SAME: Final = (
+    ("--version", "-V", "-v"),
     ("--config", "--settings", "-c"),
     (
         *("--web.listen-address", "--listen", "--listen-address", "--address", "--addr", "--bind", "--host", "--port"),
@@ -28,6 +30,8 @@ _SAME: Final = (
 # How argparse begins to say what is missing.
 _REQUIRED: Final = "the following arguments are required: "
 _WORD: Final = re.compile(r"[A-Za-z-]{1,30}")
+# Longer than any usage.
+_ONE_LINE: Final = 10_000
 
 
 class FromVariable(str):
@@ -94,6 +98,13 @@ class CommandParser(argparse.ArgumentParser):
             message = _REQUIRED + ", ".join(map(self._with_value, names.split(", ")))
         super().error(redact(message))
 
+    def format_usage(self) -> str:
+        """Return one line above a message: what must be given, as `--help` lists the rest."""
+        formatter = argparse.HelpFormatter(self.prog, width=_ONE_LINE)
+        shown = [one for one in self._actions if one.required or not one.option_strings or one.dest == "help"]
+        formatter.add_usage(None, shown, [group for group in self._mutually_exclusive_groups if group.required])
+        return formatter.format_help()
+
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse as argparse does, but for an option that there is not."""
         given = sys.argv[1:] if args is None else list(args)
@@ -108,6 +119,8 @@ class CommandParser(argparse.ArgumentParser):
     def _behind_command(self, option: str, given: Sequence[str]) -> str:
         """Return where an option belongs that stands before the command that takes it; empty where none does."""
         chosen = self.chosen(given)
+        if chosen is self and any(other in self._option_string_actions for other in _others(option)):
+            return ""
         commands = [chosen] if chosen is not self else [below for _, below in _commands(self)]
         for command in commands:
             known = command._option_string_actions
@@ -120,14 +133,15 @@ class CommandParser(argparse.ArgumentParser):
 
     def _with_value(self, name: str) -> str:
         action = self._option_string_actions.get(name.partition("/")[0])
-        return f"{name} {action.metavar}" if action is not None and isinstance(action.metavar, str) else name
+        return f"{name} {action.metavar or action.dest.upper()}" if action is not None else name
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             known = [str(choice) for choice in action.choices]
             meant = suggestion(str(value), known)
             if not meant and isinstance(action, argparse._SubParsersAction):
-                meant = self._elsewhere(value)
+                option = f"--{value}"
+                meant = f"; did you mean {option}?" if option in self._option_string_actions else self._elsewhere(value)
             meant = meant or suggestion_or_all(str(value), known)
             shown = repr(value) if _WORD.fullmatch(str(value)) else "such choice"
             raise argparse.ArgumentError(action, f"there is no {shown}{meant}")
@@ -151,7 +165,17 @@ class CommandParser(argparse.ArgumentParser):
                 raise argparse.ArgumentError(None, f"{arg_string.variable}: {message}") from None
         if action.type is int and not re.fullmatch(r"[+-]?\d+", arg_string):
             raise argparse.ArgumentError(action, "is no whole number")
-        return super()._get_value(action, arg_string)
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            if action.type is float:
+                raise argparse.ArgumentError(action, "is no number") from None
+            raise
+
+    def _get_option_tuples(self, option_string: str) -> Any:
+        """Return the options that a beginning of one may mean; two names of one option are one."""
+        found: list[Any] = super()._get_option_tuples(option_string)
+        return found[:1] if len({one[0].dest for one in found}) == 1 else found
 
     def _own_options(self, given: Sequence[str]) -> Iterator[str]:
         """Yield what looks like an option of this parser, and not of one below it."""
@@ -159,7 +183,7 @@ class CommandParser(argparse.ArgumentParser):
         for word in given:
             if word == "--" or (below and not word.startswith("-")):
                 return
-            if word.startswith("--"):
+            if word.startswith("--") or _SHORT_OPTION.fullmatch(word):
                 yield word
 
 

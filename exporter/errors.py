@@ -3,7 +3,7 @@
 - `MonitorError`
     - `ConfigError`: settings that cannot be used; carries every problem found, not just the first
         - `SettingError`: one of them, found when it is used
-    - `UsageError`: options that do not fit each other, found by the command that they are given to
+        - `UsageError`: options that cannot be, or do not fit each other, found by the command that they are given to
     - `CatalogError`: a family, label set or sample that the catalog does not allow: a defect in a source
     - `SourceError`: a source could not be read; carries the reason that is counted
 """
@@ -54,8 +54,8 @@ class SettingError(ConfigError):
         super().__init__([f"{'.'.join(location)}: {message}"])
 
 
-class UsageError(MonitorError):
-    """Report options that cannot be used together, or lack one; the command's usage is shown with it."""
+class UsageError(ConfigError):
+    """Report options that have values that cannot be, cannot be used together, or lack one: the exit code says so."""
 
 
 class CatalogError(MonitorError):

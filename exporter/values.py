@@ -139,6 +139,9 @@ def rereading(secret: SecretStr) -> Callable[[], str] | None:
     return secret.read_again if isinstance(secret, FileSecret) else None
 
 
+_PLAIN_WORDS: Final = re.compile(r"(\.{0,2}/)*[A-Za-z_-]{1,30}([/.][A-Za-z_-]{1,30})*")
+
+
 def read_secret(path: Path) -> str:
     """Return what a file of a secret holds; messages go behind the name of what gave the path.
 
@@ -147,8 +150,8 @@ def read_secret(path: Path) -> str:
     """
     if ":/" in str(path):
         raise ValueError("holds a URI, where the path of a file that holds it belongs")
-    # What is no file may be the secret itself.
-    is_path = path.is_absolute() and not re.search(r"[@=:\s]", str(path))
+    # What is no file may be the secret itself, unless it is of plain words.
+    is_path = _PLAIN_WORDS.fullmatch(str(path)) or (path.is_absolute() and not re.search(r"[@=:\s]", str(path)))
     shown = str(path) if is_path else "what is given here, which is the path of a file that holds the secret,"
     try:
         return read_text(path).strip()

@@ -43,6 +43,30 @@ def test_wrong_usage_is_answered_with_what_was_typed(module: str) -> None:
     assert done.stderr.startswith(f"usage: python -m {module} [-h]")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("-v", "there is no option -v; did you mean --version?"),
+        ("version", "argument COMMAND: there is no 'version'; did you mean --version?"),
+        ("-v serve", "-v belongs behind the command: ml-monitoring serve --log.level ..."),
+        ("alerts maintenance --duration 1h", "the following arguments are required: --reason REASON"),
+        ("dashboards prove --wait x", "argument --wait: 'x': not a duration: write it as 30s, 5m, 6h, 1d or 1h30m"),
+    ],
+)
+def test_wrong_usage_is_said_below_one_line(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words.split(), prog="ml-monitoring")
+    assert caught.value.code == 2
+    usage, message = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: ml-monitoring ")
+    assert message.partition(": error: ")[2] == said
+
+
+def test_the_beginning_of_an_option_with_two_names_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "--conf", "/nowhere.yml"]) == 1
+    assert capsys.readouterr().out == "FAIL  settings  /nowhere.yml: cannot be read: No such file or directory\n"
+
+
 def test_subcommands_say_how_they_were_called() -> None:
     assert _python("-m", "ml_monitoring", "alerts", "explain").stderr.startswith(
         "usage: python -m ml_monitoring alerts explain [-h]"
@@ -147,7 +171,7 @@ def test_every_package_that_is_imported_has_a_command_that_brings_it() -> None:
     [
         (KeyboardInterrupt(), 130, ""),
         (OSError("no space left"), 1, "error: no space left\n"),
-        (NotADirectoryError(20, "Not a directory", "/dev/null/x"), 1, "error: /dev/null/x: Not a directory\n"),
+        (NotADirectoryError(20, "Not a directory", "/dev/null/x"), 1, "error: /dev/null: is a file, not a folder\n"),
     ],
     ids=repr,
 )

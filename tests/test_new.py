@@ -127,7 +127,7 @@ def test_a_metric_of_a_database_of_ones_own_needs_no_mlflow(tmp_path: Path, envi
 def test_an_address_that_cannot_be_written_is_refused(
     uri: str, problem: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    said = new(f"metric shop_orders_waiting --uri {uri}", tmp_path, environment, status=1)
+    said = new(f"metric shop_orders_waiting --uri {uri}", tmp_path, environment, status=2)
     assert said.startswith(problem)
     assert "s3cret" not in said
     assert list(tmp_path.iterdir()) == []
@@ -269,10 +269,10 @@ def test_new_metric_alert_panel_and_page_go_together(store: Path, tmp_path: Path
 
 def test_a_metric_that_no_query_has_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
     new("metric shop_orders_waiting", tmp_path, environment)
-    said = new("alert X --metric shop_orders_waitin", tmp_path, environment, status=1)
+    said = new("alert X --metric shop_orders_waitin", tmp_path, environment, status=2)
     problem = "no query in monitoring/queries has a metric 'shop_orders_waitin'; did you mean shop_orders_waiting?"
     assert said == f"error: --metric: {problem}\n"
-    assert "--metric: is for pages in YAML" in new("page x --python --metric y", tmp_path, environment, status=1)
+    assert "--metric: is for pages in YAML" in new("page x --python --metric y", tmp_path, environment, status=2)
 
 
 def test_a_runbook_that_nobody_filled_in_is_named_and_nothing_refused(

@@ -9,7 +9,6 @@ wrong, or while something does that the page is for.
 
 from __future__ import annotations
 
-import argparse
 import io
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
 from ml_monitoring.exporter.command_line import address
+from ml_monitoring.exporter.command_parser import CommandParser
 from tools import log_story, serving_story
 from tools.demo import ports as demo_ports
 from tools.demo.cli import DIRECTORY
@@ -57,7 +57,7 @@ _PLAIN_DPI = 96
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the pictures and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.pictures", description="Make the README's pictures.")
+    parser = CommandParser(prog="python -m tools.pictures", description="Make the README's pictures.")
     parser.add_argument("--prometheus", type=address, metavar="URL", help="of a demo that runs (default: start one)")
     parser.add_argument(
         "--warm-up", type=float, default=420.0, help="seconds that a new demo runs first (default: 420)"

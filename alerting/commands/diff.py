@@ -38,9 +38,8 @@ def run(options: argparse.Namespace) -> int:
     old, new = _read(options.old), _read(options.new)
     kinds = [_kind(name, version) for name, version in ((options.old, old), (options.new, new))]
     if kinds[0] != kinds[1]:
-        raise UsageError(
-            f"OLD is {kinds[0]} and NEW {kinds[1]}, which cannot be compared: give two folders, or twice the same file"
-        )
+        problem = f"OLD is {kinds[0]} and NEW {kinds[1]}, which cannot be compared"
+        raise UsageError([f"{problem}: give two folders, or twice the same file"])
     report = compare(old, new, everything=options.all)
     print(report or "No differences.")
     return 1 if report and options.exit_code else 0

@@ -15,7 +15,7 @@ from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClien
 from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, Outcome, test_fire
 from ml_monitoring.exporter import command_line, durations
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, UsageError
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 HELP = "send a test alert through Alertmanager and say what came of it"
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.channel:
         team, severity = _reached(options, thresholds.notifications.channels)
     if team not in thresholds.teams:
-        raise ConfigError([f"--team {team}: there is no such team{suggestion_or_all(team, thresholds.teams)}"])
+        raise UsageError([f"--team {team}: there is no such team{suggestion_or_all(team, thresholds.teams)}"])
     client = AlertmanagerClient(options.alertmanager)
     outcome = test_fire(client, team=team, severity=severity, wait=options.wait, labels=thresholds.alert_labels)
     print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
@@ -155,17 +155,15 @@ def _reached(options: argparse.Namespace, channels: Mapping[str, ChannelSettings
             if channels
             else ", which have none: add one under notifications.channels of the file that --settings names"
         )
-        raise ConfigError([f"--channel: no channel {name} in the settings{known}"])
+        raise UsageError([f"--channel: no channel {name} in the settings{known}"])
     if options.team and channel.teams and options.team not in channel.teams:
-        raise ConfigError([f"--team {options.team}: channel {name} is for {', '.join(channel.teams)} only"])
+        raise UsageError([f"--team {options.team}: channel {name} is for {', '.join(channel.teams)} only"])
     # Escalations are critical.
     severities = {*channel.severities, *(["critical"] if channel.escalations else [])}
     if not severities:
         raise ConfigError([f"channel {name} gets no alerts: it has neither severities nor escalations"])
     if options.severity and options.severity not in severities:
-        raise ConfigError(
-            [f"--severity {options.severity}: channel {name} is for {', '.join(sorted(severities))} only"]
-        )
+        raise UsageError([f"--severity {options.severity}: channel {name} is for {', '.join(sorted(severities))} only"])
     team = options.team or next(iter(channel.teams), "platform")
     # Critical pages people: only where the channel gets nothing else.
     return team, options.severity or next(each for each in ("warning", "info", "critical") if each in severities)

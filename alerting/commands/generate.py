@@ -13,7 +13,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.explain import budget_notes, latency_notes
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
-from ml_monitoring.exporter.errors import ConfigError, UsageError
+from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.version import CHECKOUT
 
@@ -66,21 +66,21 @@ def run(options: argparse.Namespace) -> int:
     """Write the files and return the exit status.
 
     Raises:
-        ConfigError: Options do not fit each other, or a file cannot be used.
-        UsageError: No folder is given.
+        ConfigError: A file cannot be used.
+        UsageError: Options do not fit each other, or no folder is given.
     """
     if options.remove:
         return _remove_from(options.into)
     if options.output_dir is None:
-        raise UsageError("--output-dir: give the folder to write into")
+        raise UsageError(["--output-dir: give the folder to write into"])
     is_mimir = options.format == "mimir"
     is_default = options.output_dir.resolve() == files.DEFAULT_DIRECTORY.resolve()
     if is_mimir and is_default:
-        raise ConfigError(["--format mimir: give --output-dir, as the default folder is of Prometheus's files"])
+        raise UsageError(["--format mimir: give --output-dir, as the default folder is of Prometheus's files"])
     if options.rules_per_group is not None and not is_mimir:
-        raise ConfigError(["--rules-per-group: add --format mimir; Prometheus takes groups of any size"])
+        raise UsageError(["--rules-per-group: add --format mimir; Prometheus takes groups of any size"])
     if options.exporter_ca and not (options.compose or is_default):
-        raise ConfigError(["--exporter-ca: add --compose; only its prometheus.yml says how the exporter is scraped"])
+        raise UsageError(["--exporter-ca: add --compose; only its prometheus.yml says how the exporter is scraped"])
     thresholds = own.load_to_write(options, files.DEFAULT_DIRECTORY, webhook=options.webhook_url)
     if is_mimir:
         texts = {mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _remove_from(path: Path | None) -> int:
     if path is None:
-        raise ConfigError(["--remove: give the file that ours is in, by --into"])
+        raise UsageError(["--remove: give the file that ours is in, by --into"])
     is_changed = merge.remove_from(path)
     for line in merge.lines_on_ours(read_text(path)):
         print(f'note: {path}:{line}: still says !="{merge.OWN}", which nothing needs any more', file=sys.stderr)

@@ -18,7 +18,7 @@ from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
 from ml_monitoring.alerting.operate.labels import alert_names, label_names
 from ml_monitoring.exporter import command_line, durations
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         thresholds, _layers = own.load(options)
         teams, labels = thresholds.teams, [*labels, *thresholds.alert_labels.items()]
         if problems := list(_problems(options.labels, thresholds, client, own.named(options))):
-            raise ConfigError(problems)
+            raise UsageError(problems)
     silence = maintenance.begin(client, options.duration, options.reason, labels, teams, starts=options.start)
     begins = f" from {command_line.moment_text(silence.starts)}" if options.start else ""
     until = command_line.moment_text(silence.ends)

@@ -15,7 +15,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.explain import why_none
 from ml_monitoring.alerting.operate.labels import alert_names, label_names
 from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, stops
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 HELP = "say who is notified of an alert, or of one with these labels"
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     own.say_which(options)
     given = dict(options.labels)
     if problems := list(_problems(given, thresholds)):
-        raise ConfigError(problems)
+        raise UsageError(problems)
     name = given.get("alertname", "")
     if why := why_none(name, thresholds, layers):
         print(f"{name}: no rule is made of it, as {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.logs import event
 
 _log = logging.getLogger(__name__)
@@ -65,6 +67,31 @@ _JSON: Final = frozenset({"labels", "links"})
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _RECOVERED: Final = ".recovered"
+
+
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Make the folder if needed, and keep other alert logs from it meanwhile: each would count for itself.
+
+    Raises:
+        ConfigError: Another one uses it.
+        OSError: It cannot be used.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    # Of the folder itself, as nothing can be written into it while the disk is full.
+    lock = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            problem = f"--directory: {directory} is in use by an alert log that runs: give each a folder of its own"
+            raise ConfigError([problem]) from None
+        except OSError as error:
+            # Network file systems that cannot lock folders.
+            event(_log, logging.WARNING, "the folder of the alert log cannot be locked", reason=error.strerror)
+        yield
+    finally:
+        os.close(lock)
 
 
 def is_damage(error: BaseException) -> bool:

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from ml_monitoring.alerting.log import metrics
 from ml_monitoring.alerting.log.access import Access, Refusal
+from ml_monitoring.alerting.log.database import only_one
 from ml_monitoring.alerting.log.notification import Notification, NotificationError, parse
 from ml_monitoring.alerting.log.page import document, page
 from ml_monitoring.alerting.log.repeats import Repeats
@@ -27,6 +28,7 @@ from ml_monitoring.alerting.log.store import AlertLog
 from ml_monitoring.alerting.log.totals import Total
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.addresses import ListenAddress, refusal
+from ml_monitoring.exporter.command_line import of_system
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
 from ml_monitoring.exporter.listener import WebListener
@@ -354,14 +356,15 @@ def serve(
     """
     web_guard = WebGuard(web_config, setting="--web.config.file", realm="alert log")
     reserved = {total.labels for total in metrics.expected()}
-    try:
-        log = AlertLog(directory, retention=retention, duplicate_window=duplicate_window, reserved=reserved)
-    except FileExistsError:
-        raise ConfigError([f"--directory: {directory} is a file, not a folder"]) from None
-    except (OSError, sqlite3.Error) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError([f"--directory: {directory}: {said}"]) from None
-    with contextlib.closing(log):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_one(directory))
+            log = AlertLog(directory, retention=retention, duplicate_window=duplicate_window, reserved=reserved)
+        except OSError as error:
+            raise ConfigError([f"--directory: {of_system(error)}"]) from None
+        except sqlite3.Error as error:
+            raise ConfigError([f"--directory: {directory}: {error}"]) from None
+        stack.callback(log.close)
         asyncio.run(_serve(LogServer(log, access, web_guard, repeats, teams), web_guard, host, port))
 
 

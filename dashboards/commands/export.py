@@ -9,7 +9,7 @@ from pathlib import Path
 from ml_monitoring.dashboards.commands.options import add_generated, generated_or_given
 from ml_monitoring.dashboards.publish import files, portable, schema_v2
 from ml_monitoring.dashboards.publish.files import Json
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import UsageError
 
 HELP = "write the dashboards for Grafana's import dialog, grafana.com or Git Sync"
 DESCRIPTION = (
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: If the layout is none for the format.
     """
     if options.layout == "git-sync" and options.format != "v2":
-        raise ConfigError(["--layout git-sync: Git Sync reads resources; add --format v2"])
+        raise UsageError(["--layout git-sync: Git Sync reads resources; add --format v2"])
     with generated_or_given(options) as pages:
         written = list(_written(options, pages))
         if not options.force:

@@ -22,7 +22,7 @@ from ml_monitoring.dashboards.commands.generate import write_pages
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.exporter import command_line
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, UsageError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.values import problem_of_token, read_secret
@@ -139,7 +139,7 @@ def generated_or_given(options: argparse.Namespace) -> Iterator[Path]:
     """Give the folder that `add_generated` names, or that of the generated pages."""
     if options.dashboards is not None:
         if options.settings is not None:
-            raise ConfigError(["--settings: the pages of --dashboards are written already; give one of the two"])
+            raise UsageError(["--settings: the pages of --dashboards are written already; give one of the two"])
         yield options.dashboards
         return
     with generated(options) as pages:

@@ -25,7 +25,7 @@ from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, settings_files
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, UsageError
 from ml_monitoring.exporter.init.answers import holds_secret
 from ml_monitoring.exporter.json_schema import schema_of
 from ml_monitoring.exporter.references import PREFIX
@@ -122,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.uri is not None:
         _check_uri(options.uri)
     if options.metric is not None and options.kind == "page" and options.python:
-        raise ConfigError(["--metric: is for pages in YAML; leave out --python"])
+        raise UsageError(["--metric: is for pages in YAML; leave out --python"])
     place = _Place.of(options)
     metric = _metric_meant(options, place.folder)
     kind = options.kind
@@ -281,9 +281,9 @@ def _check_uri(uri: str) -> None:
     try:
         DatabaseUri.parse(uri)
     except ValueError as error:
-        raise ConfigError([f"--uri: {error}"]) from None
+        raise UsageError([f"--uri: {error}"]) from None
     if holds_secret(uri):
-        raise ConfigError(["--uri: holds a password: leave it out, and let `uri_file` in the file name what holds it"])
+        raise UsageError(["--uri: holds a password: leave it out, and let `uri_file` in the file name what holds it"])
 
 
 def _words(options: argparse.Namespace, metric: OwnMetric | None) -> dict[str, str]:

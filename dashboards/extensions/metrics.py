@@ -12,7 +12,7 @@ import yaml
 
 from ml_monitoring.alerting.extension_files import queries
 from ml_monitoring.exporter.catalog import Unit
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.suggestions import closest, suggestion_or_all
 
 # The first end of a name that fits says its unit.
@@ -167,7 +167,7 @@ def named(metric: str, folder: Path) -> OwnMetric:
     known = own_metrics(folder)
     if metric not in known:
         meant = suggestion_or_all(metric, known)
-        raise ConfigError([f"--metric: no query in {folder / 'queries'} has a metric {metric!r}{meant}"])
+        raise UsageError([f"--metric: no query in {folder / 'queries'} has a metric {metric!r}{meant}"])
     return known[metric]
 
 

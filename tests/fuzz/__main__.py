@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ml_monitoring.exporter.command_parser import CommandParser
 from tests.fuzz.target import CORPUS, Target
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.trial import try_corpus, try_made_up
@@ -28,7 +29,7 @@ _MOST_FAILURES = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return 1 when something was found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").splitlines()[0])
+    parser = CommandParser(prog="python -m tests.fuzz", description=(__doc__ or "").splitlines()[0])
     names = [target.name for target in TARGETS]
     parser.add_argument("names", nargs="*", metavar="TARGET", help=f"{', '.join(names)} (default: all)")
     parser.add_argument("--minutes", type=float, default=60, help="of all targets together (default: 60)")

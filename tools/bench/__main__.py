@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from ml_monitoring.exporter.command_parser import CommandParser
 from tools.bench import TOPICS
 from tools.bench.mlflow_answers import PARTS
 from tools.bench.results import as_table
@@ -14,7 +15,7 @@ from tools.bench.results import as_table
 
 def main() -> int:
     """Run the chosen topics; return 1 when a limit was missed."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m tools.bench",
         description="Measure what the project promises.",
         epilog="topics:\n" + "\n".join(f"  {name:11} {purpose}" for name, purpose in TOPICS.items()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 import tools.faults
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.command_parser import CommandParser
 from tools.faults.catalogue import FAULTS, Fault
 from tools.faults.deliveries import Delivery
 from tools.faults.world import World
@@ -49,7 +49,7 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the faults; return 1 when others were notified than those that should be."""
     summary = (tools.faults.__doc__ or "").splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m tools.faults", description=summary)
+    parser = CommandParser(prog="python -m tools.faults", description=summary)
     known = [fault.name for fault in FAULTS]
     parser.add_argument("names", nargs="*", metavar="FAULT", help=f"{', '.join(known)} (default: all)")
     parser.add_argument(

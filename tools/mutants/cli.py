@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tools.mutants
+from ml_monitoring.exporter.command_parser import CommandParser
 from tools.mutants import cases
 from tools.mutants.changes import Mutant, mutants
 from tools.mutants.explained import EXPLAINED
@@ -24,7 +24,7 @@ MEMORY = TOOLS_DIR / "mutants.jsonl"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the changes that no test noticed; return 1 when one of them is not explained."""
     summary = (tools.mutants.__doc__ or "").splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=summary)
+    parser = CommandParser(prog="python -m tools.mutants", description=summary)
     parser.add_argument("names", nargs="*", metavar="RULE", help="alerts or recorded series (default: all)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--afresh", action="store_true", help=f"do not use what {MEMORY.name} remembers")

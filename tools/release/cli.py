@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import tools.release
+from ml_monitoring.exporter.command_parser import CommandParser
 from tools.release import build, versions
 from tools.release.fitness import ReleaseError, git, problems, tag_of
 from tools.stack import ROOT
@@ -18,9 +18,7 @@ from tools.stack import ROOT
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make a release, or prepare one; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.release", description=(tools.release.__doc__ or "").splitlines()[0]
-    )
+    parser = CommandParser(prog="python -m tools.release", description=(tools.release.__doc__ or "").splitlines()[0])
     parser.add_argument("version", metavar="VERSION", help="such as 1.2.0")
     parser.add_argument("--prepare", action="store_true", help="write the version and today's date where they stand")
     parser.add_argument("--dry-run", action="store_true", help="do everything but the tag")

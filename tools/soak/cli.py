@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import random
 import shutil
@@ -17,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tools.soak
+from ml_monitoring.exporter.command_parser import CommandParser
 from tools.processes import wait_until
 from tools.soak import report
 from tools.soak.checker import Checker
@@ -36,7 +36,7 @@ _LONGEST_CALM = 15.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return 1 when a number was wrong, something acknowledged was lost, or something did not recover."""
     summary = (tools.soak.__doc__ or "").splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m tools.soak", description=summary)
+    parser = CommandParser(prog="python -m tools.soak", description=summary)
     parser.add_argument("--hours", type=float, default=1.0, help="how long (default: 1)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same order of faults (default: 1)")
     parser.add_argument("--calm", type=float, default=_LONGEST_CALM, help="seconds between faults, at most")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tools.soundness
 from ml_monitoring.alerting.operate.soundness import Measured, load, save
+from ml_monitoring.exporter.command_parser import CommandParser
 from tools.packages import ensure_programs
 from tools.soundness.judge import Effort, in_words_of, is_today, judge
 from tools.soundness.report import misses, summary, write
@@ -22,7 +23,7 @@ PAGE = Path("docs/soundness.md")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each alert and level of traffic; return 1 when a goal is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tools.soundness", description=tools.soundness.__doc__)
+    parser = CommandParser(prog="python -m tools.soundness", description=tools.soundness.__doc__)
     parser.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
     parser.add_argument("--months", type=int, default=4, help="healthy months for each level (default: 4)")
     parser.add_argument("--critical-months", type=int, default=24, help="the same of critical alerts (default: 24)")

@@ -15,7 +15,7 @@ from typing import Final
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.config import load
 from ml_monitoring.exporter.environment import settings_files
-from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError
+from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError, UsageError
 from ml_monitoring.exporter.sources.experiments import ExperimentsSettings, ExperimentsSource
 from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, GateAnswer
 from ml_monitoring.exporter.sources.experiments.report import as_html, report_of
@@ -79,7 +79,7 @@ def _settings(options: argparse.Namespace) -> dict[str, ExperimentsSettings]:
     if options.store is not None:
         wanted = f"{ExperimentsSource.name}/{options.store}"
         if wanted not in found:
-            raise ConfigError([f"--store: there is no {wanted}{suggestion_or_all(wanted, found)}"])
+            raise UsageError([f"--store: there is no {wanted}{suggestion_or_all(wanted, found)}"])
         found = {wanted: found[wanted]}
     return found
 

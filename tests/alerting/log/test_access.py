@@ -17,6 +17,7 @@ import pytest
 from ml_monitoring.alerting.cli import main
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.log.database import only_one
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from tests.support.alert_log import Server, body
 from tests.support.alertmanager_server import AT_ONCE, running
@@ -57,6 +58,17 @@ def test_a_log_to_which_nobody_could_post_does_not_start(
     assert main(["log", f"--directory={tmp_path / 'log'}", f"--token-file={token}"]) == 1
     assert f"error: --token-file: {token} {said}" in capsys.readouterr().err
     assert not (tmp_path / "log").exists()
+
+
+def test_a_folder_is_one_logs_and_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with only_one(tmp_path):
+        assert main(["log", f"--directory={tmp_path}"]) == 1
+    assert capsys.readouterr().err == (
+        f"error: --directory: {tmp_path} is in use by an alert log that runs: give each a folder of its own\n"
+    )
+    (tmp_path / "data.csv").touch()
+    assert main(["log", f"--directory={tmp_path}/data.csv/log"]) == 1
+    assert capsys.readouterr().err == f"error: --directory: {tmp_path}/data.csv: is a file, not a folder\n"
 
 
 @pytest.mark.parametrize(

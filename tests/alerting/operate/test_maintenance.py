@@ -184,7 +184,7 @@ def test_labels_that_no_alert_has_together_are_refused(
 ) -> None:
     given = [f"--label={label}" for label in labels]
     arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=x"]
-    assert main([*arguments, *given]) == 1
+    assert main([*arguments, *given]) == 2
     assert capsys.readouterr() == ("", f"error: {message}\n")
     assert AlertmanagerClient(server.url).silences() == []
     # What fires has them, no matter who made it.
@@ -308,7 +308,7 @@ def test_a_team_of_ones_own_that_the_settings_do_not_have_is_said_to_stay_loud(
         server.fire(LABELS | {"team": "others"})
         assert main([*arguments, f"--settings={own}"]) == 0
         assert f"alerts of others are still sent: not among the teams of {own}; " in capsys.readouterr().err
-        assert main([*arguments, f"--settings={own}", "--label=team=shopp"]) == 1
+        assert main([*arguments, f"--settings={own}", "--label=team=shopp"]) == 2
         assert capsys.readouterr().err == (
             "error: --label team=shopp: there is no team shopp; did you mean shop? "
             f"Teams of {own}: platform, mlops, growth, shop; --settings names another file\n"
@@ -354,7 +354,7 @@ def test_a_label_that_no_alert_has_silences_nothing_and_is_refused(
     label: str, said: str, server: Alertmanager, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=disks", "--label", label]
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     assert capsys.readouterr().err == f"error: --label {label}: {said}\n"
     assert AlertmanagerClient(server.url).silences() == []
     # Of others, whose names are not known.
@@ -366,7 +366,7 @@ def test_labels_that_prometheus_adds_to_what_fires_are_known(
 ) -> None:
     arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=disks"]
     own = ["--label=region=eu", "--label=alertname=Broken"]
-    assert main([*arguments, *own]) == 1
+    assert main([*arguments, *own]) == 2
     assert "no alert has a label region; " in capsys.readouterr().err
     server.fire(LABELS | {"region": "eu"})
     assert main([*arguments, *own]) == 0

@@ -87,7 +87,7 @@ def test_channels_are_named_as_the_settings_name_them(tmp_path: Path, capsys: py
     ],
 )
 def test_a_label_that_is_misspelt_is_not_passed_over(given: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["route", "--label", given]) == 1
+    assert main(["route", "--label", given]) == 2
     assert capsys.readouterr() == ("", f"error: --label: {said}\n")
 
 

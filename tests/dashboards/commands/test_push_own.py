@@ -124,7 +124,7 @@ def test_settings_and_a_folder_are_one_too_many(
     settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--settings", str(settings), "--dashboards", str(OUTPUT_DIR), "--output-dir", str(tmp_path / "x")]
-    assert main(["export", *arguments]) == 1
+    assert main(["export", *arguments]) == 2
     assert capsys.readouterr().err == (
         "error: --settings: the pages of --dashboards are written already; give one of the two\n"
     )
