@@ -199,6 +199,18 @@ def test_a_misspelled_attribute_is_said_and_the_rest_counts(
     assert ended(recorder, "ml_predictions_total")
 
 
+@pytest.mark.parametrize(
+    ("make", "metric"), [*TIMED.values(), *((make, "ml_predictions_total") for make in RESULTS.values())]
+)
+def test_a_block_may_be_opened_by_async_with(recorder: Recorder, make: Make, metric: str) -> None:
+    async def work() -> None:
+        async with make(recorder):
+            assert not ended(recorder, metric)
+
+    asyncio.run(work())
+    assert ended(recorder, metric)
+
+
 def test_a_variant_that_can_be_none_is_of_track_request(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
     place = next_line()
     with recorder.track_request(["B"]):  # type: ignore[arg-type]  # what a careless caller does

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas
 import prometheus_client
 import pytest
 from django.core.wsgi import get_wsgi_application
@@ -222,8 +224,15 @@ def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
         ({"origin": 5}, "origin: 5 is not text"),
         ({"exemplars": "no"}, "exemplars: 'no' is not True or False"),
         ({"sizes": None}, "sizes: None is not True or False"),
+        ({"labels": {"team": None}}, "labels: team: None is not text or a number, nor a function of the request"),
+        ({"labels": {"team": ["a"]}}, "labels: team: ['a'] is not text or a number, nor a function of the request"),
+        ({"response_buckets": "123"}, "response_buckets: '123' is not a sequence of numbers"),
+        (
+            {"exporter": pandas.DataFrame()},
+            "exporter: this DataFrame is none: give 'otlp', an Otlp, a Pushgateway or a Textfile",
+        ),
         ({"labels": {5: "x"}}, "labels: 5 is not the name of a label"),
-        ({"exporter": Textfile}, f"exporter: {Textfile!r} is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
+        ({"exporter": Textfile}, "exporter: Textfile is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
         ({"exporter": "http://x"}, "exporter: 'http://x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
     ],
 )
@@ -237,6 +246,25 @@ def test_options_of_a_recorder_that_cannot_be_are_refused(options: dict[str, Any
     [
         (lambda: Pushgateway("http://gateway:9091", timeout="5"), "timeout: '5' is not a number of seconds"),  # type: ignore[arg-type]
         (lambda: Pushgateway(None), "url: None is not the address of a Pushgateway"),  # type: ignore[arg-type]
+        (lambda: Pushgateway("http://g:9091", timeout=-1), "timeout: -1 is not a positive number of seconds"),
+        (
+            lambda: Pushgateway("http://g:9091", handler=len),  # type: ignore[arg-type]
+            "handler: len is no function of url, method, timeout, headers, data",
+        ),
+        *(
+            (
+                partial(Pushgateway, url),
+                f"url: {shown!r} is no address of a Pushgateway, such as http://pushgateway:9091",
+            )
+            for url, shown in (
+                ("", ""),
+                ("http://a b:9091", "http://a b:9091"),
+                ("http://u:secret@host:port", "http://host:port"),
+                ("http://[", "http://["),
+                ("ftp://gateway", "ftp://gateway"),
+            )
+        ),
+        (lambda: Textfile(""), "folder: it is empty"),
         (lambda: Textfile(None), "folder: None is not a folder"),  # type: ignore[arg-type]
     ],
 )
@@ -273,6 +301,7 @@ async def answer(_request: Any) -> str:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"metrics_path": "/metrics?all=1"}, "metrics_path: '/metrics?all=1' is a path only without '?'"),
         ({"metrics_path": "metrics"}, "metrics_path: 'metrics' does not begin with /; None serves no metrics here"),
         (
             {"get_variant": from_header},
@@ -344,6 +373,8 @@ def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
         (lambda recorder: recorder.cache(""), "cache: name: it is empty"),
         (lambda recorder: recorder.job(""), "job: name: it is empty"),
         (lambda recorder: recorder.experiment(5), "experiment: name: 5 is not text"),
+        (lambda recorder: recorder.model(pandas.DataFrame({"a": [1, 2]})), "model: name: this DataFrame is not text"),
+        (lambda recorder: recorder.job("n", every=len), "every: len is not a duration such as 30m, 1d or 1d12h"),
         (
             lambda recorder: recorder.track_request(answer),
             'track_request: give a variant: @recorder.track_request("...")',

@@ -24,8 +24,8 @@ VALUES: dict[str, tuple[Any, Any, str]] = {
     "float": (0.5, "12 EUR", "of type str, not a number"),
     "int": (1, object(), "of type object, not a number"),
     "bool": (False, "yes", "of type str, not True or False"),
-    "str": ("B", None, ""),
-    "Hashable": ("user-1", None, ""),
+    "str": ("B", ["B"], "of type list, not text"),
+    "Hashable": ("user-1", {}, "of type dict, not an id"),
 }
 
 

@@ -51,6 +51,24 @@ class TrackedBlock(Generic[Owner]):
     def _mistake(self, text: str, place: str = "") -> None:
         self._metrics.failed(self._operation, WrongValueError(text, place))
 
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    @abstractmethod
+    def __enter__(self) -> Any:
+        """Begin the block."""
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+
     def __del__(self) -> None:
         # A comparison and no more of what was used: this runs for each prediction.
         if self._started == _UNUSED and not sys.is_finalizing():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import Parameter, isroutine, signature
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeVar
 
-from ml_monitoring.instrument.mistakes import close_to, did_you_mean, wrong_argument
+from ml_monitoring.instrument.mistakes import close_to, did_you_mean
 
 # Arguments of the functions and classes that are explained, by their names.
 _ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {}
@@ -53,17 +53,12 @@ def mismatch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappin
     try:
         called.bind(*args, **kwargs)
     except TypeError as error:
-        if args and isroutine(args[-1]):
+        if len(args) > 1 and isroutine(args[-1]) and function.__name__ != "__init__":
             return f"as a decorator it is written with brackets, @...{name}()"
         problem = str(error) if unknown is None else f"there is no {unknown!r}{_meant(unknown, [*called.parameters])}"
         end = "" if problem.endswith("?") else ":"
         return f"{problem}{end} it is called as {name}({_parameters(list(called.parameters.values()))})"
     return ""
-
-
-def describe(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """Return what is wrong with the arguments of a call that raised; empty if they are right."""
-    return mismatch(method, args, kwargs) or wrong_argument(signature(method), args, kwargs)
 
 
 def _meant(unknown: str, own: list[str]) -> str:
@@ -93,3 +88,21 @@ class _Dots:
 
 
 _DOTS: Final = _Dots()
+
+
+class Explained:
+    """Mixed into what users call methods of: of one that it does not have is said which is meant, or whose it is."""
+
+    _kinds: ClassVar[list[type]] = []
+
+    def __init_subclass__(cls) -> None:
+        cls._kinds.append(cls)
+
+    if not TYPE_CHECKING:
+        # Type checkers would take any name for one that there is.
+        def __getattr__(self, name: str) -> Any:
+            own = type(self)
+            owners = [kind.__name__ for kind in self._kinds if hasattr(kind, name)]
+            public = [each for each in dir(own) if not each.startswith("_")]
+            meant = f", which is of {', '.join(owners)}" if owners else did_you_mean(name, public)
+            raise AttributeError(f"{own.__name__} has no {name!r}{meant}")

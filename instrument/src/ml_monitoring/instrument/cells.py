@@ -14,10 +14,10 @@ from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from ml_monitoring.instrument.calls import Explained
 from ml_monitoring.instrument.catalog import CELLS
 from ml_monitoring.instrument.families import Metrics, guarded
-from ml_monitoring.instrument.labels import clean
-from ml_monitoring.instrument.mistakes import WrongValueError, finite, is_true
+from ml_monitoring.instrument.mistakes import WrongValueError, finite, is_true, text
 
 # Units that are remembered as seen, at most, for each experiment and process: some 10 MB.
 _REMEMBERED: Final = 100_000
@@ -41,6 +41,8 @@ def _unit_hash(unit: Hashable) -> bytes:
     """
     if unit is None:
         raise WrongValueError("unit is None, not an id: leave the call out where there is none")
+    if not isinstance(unit, Hashable):
+        raise WrongValueError(f"unit is of type {type(unit).__name__}, not an id")
     return blake2b(str(unit).encode("utf-8", "replace"), digest_size=_DIGEST, key=_KEY).digest()
 
 
@@ -95,7 +97,7 @@ class CellSeries(NamedTuple):
     squares: Callable[[float], None]
 
 
-class ExperimentRecorder:
+class ExperimentRecorder(Explained):
     """Records what units do in one experiment; `Recorder.experiment` makes it."""
 
     def __init__(self, cells: CellMetrics, name: str) -> None:
@@ -110,7 +112,7 @@ class ExperimentRecorder:
     @guarded
     def record_exposure(self, variant: str, unit: Hashable) -> None:
         """Note that a unit was shown a variant; only its first time counts, as far as this process remembers."""
-        hashed = _unit_hash(unit)
+        variant, hashed = text("variant", variant), _unit_hash(unit)
         key = (variant, hashed)
         with self._lock:
             if key in self._seen:
@@ -120,7 +122,7 @@ class ExperimentRecorder:
             if len(self._seen) >= _REMEMBERED // 2:
                 self._seen_before, self._seen = self._seen, set()
         if not known:
-            self._cells.units.child(self._name, clean(variant), CELLS[hashed[-1] % len(CELLS)]).inc()
+            self._cells.units.child(self._name, variant, CELLS[hashed[-1] % len(CELLS)]).inc()
 
     @guarded
     def record_success(self, metric: str, variant: str, unit: Hashable, success: bool) -> None:
@@ -133,7 +135,7 @@ class ExperimentRecorder:
             success: Whether it happened.
         """
         value = 1.0 if is_true("success", success) else 0.0
-        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), value)
+        self._add(metric, variant, unit, value)
 
     @guarded
     def record_value(self, metric: str, variant: str, unit: Hashable, value: float) -> None:
@@ -145,4 +147,7 @@ class ExperimentRecorder:
             unit: Its id, such as a user's or a session's; only its cell is kept.
             value: What is averaged.
         """
-        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), value)
+        self._add(metric, variant, unit, value)
+
+    def _add(self, metric: str, variant: str, unit: Hashable, value: float) -> None:
+        self._cells.add(self._name, text("variant", variant), text("metric", metric), cell_of(unit), value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import quote
+from typing import Any, Final, Protocol
+from urllib.parse import quote, urlsplit
 
 from prometheus_client import CollectorRegistry, pushadd_to_gateway, write_to_textfile
 from prometheus_client.exposition import default_handler
@@ -17,7 +18,11 @@ from prometheus_client.registry import Collector
 
 from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import CATALOG
-from ml_monitoring.instrument.options import checked_type
+from ml_monitoring.instrument.mistakes import shown
+from ml_monitoring.instrument.options import checked_type, takes
+
+# What prometheus_client calls a handler with.
+_HANDLED: Final = ("url", "method", "timeout", "headers", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,17 @@ def _registry(samples: JobSamples) -> CollectorRegistry:
     return registry
 
 
+def _is_address(url: str) -> bool:
+    """Return whether requests can be sent there; prometheus_client puts `http://` in front where nothing is."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        # It is looked at only here.
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
+
+
 class Pushgateway:
     """Sends jobs to a Prometheus Pushgateway, a group for each job.
 
@@ -81,7 +97,15 @@ class Pushgateway:
         self, url: str, *, timeout: float = 10.0, handler: Callable[..., Callable[[], Any]] = default_handler
     ) -> None:
         checked_type("url", url, str, "the address of a Pushgateway")
+        # Up to the last @ there may be a password.
+        self._address = re.sub(r"^(\w+://)?.*@", r"\1", url)
+        if not _is_address(url):
+            raise ValueError(f"url: {self._address!r} is no address of a Pushgateway, such as http://pushgateway:9091")
         checked_type("timeout", timeout, (int, float), "a number of seconds")
+        if not 0 < timeout < inf:
+            raise ValueError(f"timeout: {timeout!r} is not a positive number of seconds")
+        if not callable(handler) or not takes(handler, **dict.fromkeys(_HANDLED)):
+            raise ValueError(f"handler: {shown(handler)} is no function of {', '.join(_HANDLED)}")
         self._url = url
         self._timeout = timeout
         self._handler = handler
@@ -94,9 +118,7 @@ class Pushgateway:
                 self._url, job=samples.name, registry=registry, timeout=self._timeout, handler=self._handler
             )
         except OSError as error:
-            # Up to the last @ there may be a password.
-            address = re.sub(r"^(\w+://)?.*@", r"\1", self._url)
-            raise OSError(f"job {samples.name!r} to {address}: {getattr(error, 'reason', error)}") from None
+            raise OSError(f"job {samples.name!r} to {self._address}: {getattr(error, 'reason', error)}") from None
 
 
 class Textfile:
@@ -109,10 +131,18 @@ class Textfile:
     @explained
     def __init__(self, folder: str | Path) -> None:
         checked_type("folder", folder, (str, Path), "a folder")
+        if not str(folder):
+            raise ValueError("folder: it is empty")
         self._folder = Path(folder)
 
     def _push_job(self, samples: JobSamples) -> None:
         """Write the job's file, with what it held of other metrics; readers see the one file or the other."""
+        try:
+            self._write(samples)
+        except OSError as error:
+            raise OSError(f"job {samples.name!r} into {self._folder}: {error.strerror}") from None
+
+    def _write(self, samples: JobSamples) -> None:
         path = self._folder / f"ml_job_{quote(samples.name, safe='')}.prom"
         before: dict[str, float] = {}
         if path.exists():

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVa
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ml_monitoring.instrument.calls import describe
+from ml_monitoring.instrument.calls import mismatch
 from ml_monitoring.instrument.catalog import CATALOG, CELLS, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.failures import FailureLog, in_one_line
 from ml_monitoring.instrument.labels import OTHER, clean
@@ -370,7 +370,7 @@ def guarded(
         try:
             method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # monitoring must never break what it monitors
-            self._metrics.failed(operation, error, partial(describe, method, (self, *args), kwargs))
+            self._metrics.failed(operation, error, partial(mismatch, method, (self, *args), kwargs))
 
     update_wrapper(call, method)
     return call

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ml_monitoring.instrument.blocks import EndedBlock, FilledBlock
 from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
-from ml_monitoring.instrument.mistakes import WrongValueError, finite
+from ml_monitoring.instrument.mistakes import WrongValueError, finite, text
 
 if TYPE_CHECKING:
     from ml_monitoring.instrument.models import ModelRecorder
@@ -49,7 +49,8 @@ class GenerationMetrics:
             raise WrongValueError(f"first_token_seconds is {first:g}, after the end at {seconds:g}")
         given = {"input": input_tokens, "output": output_tokens}
         used = {kind: finite(f"{kind}_tokens", tokens, 0) for kind, tokens in given.items() if tokens is not None}
-        known = finish_reason in FINISH_REASONS
+        # None is what streams have before their end.
+        known = finish_reason is not None and text("finish_reason", finish_reason) in FINISH_REASONS
         self.responses.child(*key, finish_reason if known else _OTHER_REASON).inc()
         # Tokens cost whatever became of the answer.
         for kind, tokens in used.items():

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware
 from ml_monitoring.instrument.calls import explained
+from ml_monitoring.instrument.mistakes import shown
 from ml_monitoring.instrument.options import (
     checked_hook,
     checked_path,
     checked_patterns,
     checked_recorder,
-    described,
     disabled,
     excluded,
     kinds_of,
@@ -93,7 +93,7 @@ def instrument(
     elif callable(getattr(app, "load_middleware", None)) and hasattr(app, "request_class"):
         _instrument_django(app, used, options)
     else:
-        raise TypeError(f"app: {described(app)} is {_no_application(app)}")
+        raise TypeError(f"app: {shown(app)} is {_no_application(app)}")
     setattr(app, _INSTRUMENTED, True)
     warn_if_alone()
     left_out = excluded(exclude)

@@ -11,6 +11,7 @@ from ml_monitoring.instrument.blocks import ReusableBlock
 from ml_monitoring.instrument.catalog import JOB_LABEL, ORIGIN_LABEL
 from ml_monitoring.instrument.exporters import JobSamples
 from ml_monitoring.instrument.families import guarded
+from ml_monitoring.instrument.mistakes import as_number, shown
 
 if TYPE_CHECKING:
     from ml_monitoring.instrument.recorder import Recorder
@@ -36,14 +37,15 @@ def interval_seconds(every: str | float | timedelta | None) -> float:
     if isinstance(every, str):
         parts = _DURATION_TEXT.findall(every)
         if "".join(f"{number}{unit}" for number, unit in parts) != every:
-            raise ValueError(f"every: {every!r} is not a duration such as 30m, 1d or 1d12h")
+            raise ValueError(f"every: {shown(every)} is not a duration such as 30m, 1d or 1d12h")
         seconds = float(sum(int(number) * _SECONDS[unit] for number, unit in parts))
-    elif isinstance(every, bool) or not isinstance(every, (int, float, timedelta)):
-        raise ValueError(f"every: {every!r} is not a duration such as 30m, 1d or 1d12h")  # noqa: TRY004  # as all wrong options
     else:
-        seconds = every.total_seconds() if isinstance(every, timedelta) else float(every)
+        number = every.total_seconds() if isinstance(every, timedelta) else as_number(every)
+        if number is None or isinstance(every, bool):
+            raise ValueError(f"every: {shown(every)} is not a duration such as 30m, 1d or 1d12h")
+        seconds = number
     if not 0 < seconds < float("inf"):
-        raise ValueError(f"every: {every!r} is not a positive duration")
+        raise ValueError(f"every: {shown(every)} is not a positive duration")
     return seconds
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from inspect import Signature
+from collections.abc import Iterable
 from math import inf, isfinite
-from typing import Any, Final
+from typing import Final
 
+from ml_monitoring.instrument.labels import clean, is_label_value
+
+_LONG: Final = 80
 _FLAG: Final = "True or False"
 # What sums of numbers of 32 bits, such as those of a softmax, are off by.
 _ROUNDING: Final = 1e-6
 # Of these `float` makes numbers as well.
 _TEXTS: Final = (str, bytes, bytearray)
-# By a word of the annotation: what a value has to be, and how that is said.
-_WANTED: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
-    "str": (lambda value: isinstance(value, Hashable), "text"),
-    "Hashable": (lambda value: isinstance(value, Hashable), "an id"),
-}
 
 
 class WrongValueError(ValueError):
@@ -40,7 +37,7 @@ def is_true(name: str, value: object) -> bool:
     """
     if value is True or value is False:
         return value
-    number = _as_number(value)
+    number = as_number(value)
     if number not in (0, 1):
         raise WrongValueError(_wrong(name, value, _FLAG))
     return bool(number)
@@ -75,13 +72,24 @@ def share(name: str, value: float) -> float:
 
 
 def _number(name: str, value: object) -> float:
-    number = _as_number(value)
+    number = as_number(value)
     if number is None:
         raise WrongValueError(_wrong(name, value, "a number"))
     return number
 
 
-def _as_number(value: object) -> float | None:
+def text(name: str, value: object) -> str:
+    """Return the value of a label that a service names.
+
+    Raises:
+        WrongValueError: It is none: a collection, or nothing.
+    """
+    if value is None or not is_label_value(value):
+        raise WrongValueError(_wrong(name, value, "text"))
+    return clean(value)
+
+
+def as_number(value: object) -> float | None:
     """Return a number of any package as one of Python, also the only one of an array; None if it is something else."""
     try:
         plain = value.item() if hasattr(value, "item") else value
@@ -105,20 +113,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {meant!r}?" if meant else ""
 
 
-def wrong_argument(called: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """Return which of the arguments of a call is of a wrong kind; empty if none is."""
-    for name, value in called.bind(*args, **kwargs).arguments.items():
-        # All modules have their annotations as text.
-        words = str(called.parameters[name].annotation).split(" | ")
-        fits, kind = _WANTED.get(words[0], (None, ""))
-        if fits is not None and not fits(value) and not (value is None and "None" in words):
-            return _wrong(name, value, kind)
-    return ""
+def shown(value: object) -> str:
+    """Return what was given as an option, in short: nobody reads a table or an address in memory."""
+    name = getattr(value, "__qualname__", None)
+    if isinstance(name, str):
+        return name
+    text = repr(value)
+    return f"this {type(value).__name__}" if text.startswith("<") or len(text) > _LONG or "\n" in text else text
 
 
 def _wrong(name: str, value: object, wanted: str) -> str:
     # Of what is no number, never the value: it may be anything of anybody's.
-    if (number := _as_number(value)) is not None:
+    if (number := as_number(value)) is not None:
         given = f"{number:g}"
     else:
         given = "None" if value is None else f"of type {type(value).__name__}"

@@ -7,12 +7,14 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from inspect import iscoroutinefunction, signature
 from typing import Any, Final
 
 from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import CATALOG
 from ml_monitoring.instrument.labels import clean, is_label_value
+from ml_monitoring.instrument.mistakes import shown
 
 _log = logging.getLogger("ml_monitoring.instrument")
 
@@ -57,7 +59,7 @@ def disabled() -> bool:
     """
     value = os.environ.get(DISABLED_VARIABLE, "").strip().lower()
     if value not in _ON | _OFF:
-        raise ValueError(f"{DISABLED_VARIABLE}: {value!r} is neither 1 nor 0")
+        raise ValueError(f"{DISABLED_VARIABLE}: {shown(value)} is neither 1 nor 0")
     return value in _ON
 
 
@@ -69,10 +71,12 @@ def checked_buckets(name: str, bounds: Iterable[float] | None, default: tuple[fl
     """
     if bounds is None:
         return default
-    try:
-        given = tuple(float(bound) for bound in bounds)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name}: {bounds!r} is not a sequence of numbers") from None
+    given: tuple[float, ...] | None = None
+    with suppress(TypeError, ValueError):
+        # Of a text each digit would be one.
+        given = None if isinstance(bounds, str) else tuple(float(bound) for bound in bounds)
+    if given is None:
+        raise ValueError(f"{name}: {shown(bounds)} is not a sequence of numbers")
     finite = given[:-1] if given and given[-1] == math.inf else given
     if not finite:
         raise ValueError(f"{name}: give at least one bound")
@@ -98,7 +102,7 @@ def checked_type(name: str, value: object, kind: type | tuple[type, ...], wanted
         ValueError: It is.
     """
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{name}: {value!r} is not {wanted}")
+        raise ValueError(f"{name}: {shown(value)} is not {wanted}")
 
 
 def checked_name(argument: str, value: object, *, optional: bool = False) -> str:
@@ -108,7 +112,7 @@ def checked_name(argument: str, value: object, *, optional: bool = False) -> str
         ValueError: It is something else.
     """
     if not isinstance(value, str) and not (optional and (value is None or isinstance(value, (int, float)))):
-        raise ValueError(f"{argument}: {value!r} is not text{' or a number' if optional else ''}")
+        raise ValueError(f"{argument}: {shown(value)} is not text{' or a number' if optional else ''}")
     if not value and not optional:
         raise ValueError(f"{argument}: it is empty")
     return clean(value)
@@ -135,18 +139,11 @@ def checked_app(app: object, kind: str) -> None:
     kinds = kinds_of(app)
     if kind in kinds:
         return
-    given = f"app: {described(app)} is"
+    given = f"app: {shown(app)} is"
     if kinds:
         raise ValueError(f"{given} an application of {kinds[0]}, not of {kind}: wrap it in {kinds[0]}Middleware")
     arguments = ", ".join(_CALLS[kind])
     raise ValueError(f"{given} no application of {kind}, called with {arguments}: pass the application itself")
-
-
-def described(given: object) -> str:
-    """Return what was given in place of an application."""
-    if given is None or isinstance(given, (str, bytes, int, float)):
-        return repr(given)
-    return getattr(given, "__qualname__", "") or f"this {type(given).__name__}"
 
 
 def checked_recorder(recorder: object, kind: type) -> None:
@@ -157,17 +154,17 @@ def checked_recorder(recorder: object, kind: type) -> None:
     """
     if not isinstance(recorder, kind):
         hint = ": call it, Recorder()" if recorder is kind else ""
-        raise TypeError(f"recorder: {recorder!r} is no Recorder{hint}")
+        raise TypeError(f"recorder: {shown(recorder)} is no Recorder{hint}")
 
 
-def takes(function: Callable[..., Any], *arguments: object) -> bool:
+def takes(function: Callable[..., Any], *arguments: object, **named: object) -> bool:
     """Return whether a function can be called with so many arguments, as far as is known."""
     try:
         called = signature(function)
     except (TypeError, ValueError):
         return True
     try:
-        called.bind(*arguments)
+        called.bind(*arguments, **named)
     except TypeError:
         return False
     return True
@@ -185,9 +182,9 @@ def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
     for pattern in found:
         given: object = pattern
         if isinstance(given, (tuple, list)):
-            raise ValueError(f"exclude: {given!r} stands in a list; put * in front of it")  # noqa: TRY004  # as all wrong options
+            raise ValueError(f"exclude: {shown(given)} stands in a list; put * in front of it")  # noqa: TRY004  # as all wrong options
         if not isinstance(given, str):
-            raise ValueError(f"exclude: {given!r} is not a regular expression written as text")  # noqa: TRY004  # as all wrong options
+            raise ValueError(f"exclude: {shown(given)} is not a regular expression written as text")  # noqa: TRY004  # as all wrong options
     return found
 
 
@@ -225,7 +222,9 @@ def checked_path(metrics_path: str | None) -> str | None:
         ValueError: It is none that a request can have.
     """
     if metrics_path is not None and not (isinstance(metrics_path, str) and metrics_path.startswith("/")):
-        raise ValueError(f"metrics_path: {metrics_path!r} does not begin with /; None serves no metrics here")
+        raise ValueError(f"metrics_path: {shown(metrics_path)} does not begin with /; None serves no metrics here")
+    if metrics_path is not None and (wrong := set("?# ").intersection(metrics_path)):
+        raise ValueError(f"metrics_path: {shown(metrics_path)} is a path only without {min(wrong)!r}")
     return metrics_path
 
 
@@ -239,7 +238,9 @@ def checked_hook(name: str, hook: Hook | None) -> Hook | None:
     if given is from_header:
         raise ValueError(f'{name}: from_header is not called: write from_header("X-Name")')
     if hook is not None and not callable(hook):
-        raise ValueError(f"{name}: {hook!r} is no function of the request; from_header makes one that reads a header")
+        raise ValueError(
+            f"{name}: {shown(hook)} is no function of the request; from_header makes one that reads a header"
+        )
     if hook is not None and iscoroutinefunction(hook):
         raise ValueError(f"{name}: {hook.__name__} is a coroutine function: write it with def, it is not awaited")
     if hook is not None and not takes(hook, {}):
@@ -259,16 +260,18 @@ class ExtraLabels:
 
     def __init__(self, labels: Mapping[str, str | Hook]) -> None:
         if not isinstance(labels, Mapping):
-            raise ValueError(f"labels: {labels!r} has no values: give each name its own, or from_header")  # noqa: TRY004  # as all wrong options
+            raise ValueError(f"labels: {shown(labels)} has no values: give each name its own, or from_header")  # noqa: TRY004  # as all wrong options
         for name, value in labels.items():
             if callable(value):
                 checked_hook(f"labels: {name}", value)
             elif not is_label_value(value):
-                raise ValueError(f"labels: {name}: {value!r} is not text or a number, nor a function of the request")
+                raise ValueError(
+                    f"labels: {name}: {shown(value)} is not text or a number, nor a function of the request"
+                )
             if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
-                raise ValueError(f"labels: {name!r} is not the name of a label")
+                raise ValueError(f"labels: {shown(name)} is not the name of a label")
             if name in _TAKEN_LABELS:
-                raise ValueError(f"labels: {name!r} is a label of these metrics already")
+                raise ValueError(f"labels: {shown(name)} is a label of these metrics already")
         self.names = tuple(labels)
         self.constant = not any(callable(value) for value in labels.values())
         self._values = tuple(value if callable(value) else clean(value) for value in labels.values())
@@ -314,7 +317,8 @@ def from_header(name: str, default: str = "") -> Hook:
         ValueError: No header has such a name.
     """
     if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-        raise ValueError(f"from_header: name: {name!r} is not the name of a header, such as X-Variant")
+        raise ValueError(f"from_header: name: {shown(name)} is not the name of a header, such as X-Variant")
+    default = clean(default)
     lower = name.lower()
     raw = lower.encode("latin-1")
     variable = "HTTP_" + name.upper().replace("-", "_")

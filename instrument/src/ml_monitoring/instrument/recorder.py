@@ -5,19 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import timedelta
+from numbers import Integral
 from typing import Final, Literal, cast
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from ml_monitoring.instrument.blocks import ReusableBlock, makes_block
-from ml_monitoring.instrument.calls import explained
+from ml_monitoring.instrument.calls import Explained, explained
 from ml_monitoring.instrument.catalog import INFERENCE_BUCKETS, RESPONSE_BUCKETS
 from ml_monitoring.instrument.cells import ExperimentRecorder, cell_of
 from ml_monitoring.instrument.exporters import Exporter, MetricsExporter
 from ml_monitoring.instrument.exposition import Exposition, render
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.jobs import Job, interval_seconds
-from ml_monitoring.instrument.mistakes import finite
+from ml_monitoring.instrument.mistakes import finite, shown, text
 from ml_monitoring.instrument.models import ModelRecorder, PredictionMetrics
 from ml_monitoring.instrument.options import ExtraLabels, Hook, checked_buckets, checked_name, checked_type, disabled
 from ml_monitoring.instrument.process import ProcessMetrics
@@ -30,7 +31,7 @@ _NO_REQUEST: Final = (
 )
 
 
-class Recorder:
+class Recorder(Explained):
     """Records into one Prometheus registry. Several recorders may share one, if they have the same options.
 
     With the environment variable `ML_MONITORING_INSTRUMENT_DISABLED=1` it records nothing.
@@ -69,17 +70,18 @@ class Recorder:
     ) -> None:
         response = checked_buckets("response_buckets", response_buckets, RESPONSE_BUCKETS)
         inference = checked_buckets("inference_buckets", inference_buckets, INFERENCE_BUCKETS)
-        extra = ExtraLabels(labels or {})
+        extra = ExtraLabels({} if labels is None else labels)
         checked_type("registry", registry, CollectorRegistry, "a CollectorRegistry")
         if origin is not None:
             checked_type("origin", origin, str, "text")
-        checked_type("max_label_sets", max_label_sets, int, "a whole number")
+        checked_type("max_label_sets", max_label_sets, Integral, "a whole number")
         checked_type("exemplars", exemplars, bool, "True or False")
         checked_type("sizes", sizes, bool, "True or False")
         if max_label_sets < 1:
             raise ValueError(f"max_label_sets: {max_label_sets} is less than 1")
-        if exporter not in (None, "otlp") and (isinstance(exporter, type) or not hasattr(exporter, "_push_job")):
-            raise ValueError(f"exporter: {exporter!r} is none: give 'otlp', an Otlp, a Pushgateway or a Textfile")
+        by_name = exporter is None or (isinstance(exporter, str) and exporter == "otlp")
+        if not by_name and (isinstance(exporter, type) or not hasattr(exporter, "_push_job")):
+            raise ValueError(f"exporter: {shown(exporter)} is none: give 'otlp', an Otlp, a Pushgateway or a Textfile")
         self._metrics = Metrics(
             registry,
             origin=origin,
@@ -160,9 +162,7 @@ class Recorder:
         if context is None:
             self._metrics.note("set_variant", f"{_NO_REQUEST}; it is not recorded")
             return
-        # What can be no key of a series is found here, where the caller is known.
-        hash(variant)
-        context.variant = variant
+        context.variant = text("variant", variant)
         if unit is not None:
             context.cell = cell_of(unit)
 
@@ -183,7 +183,10 @@ class Recorder:
             raise ValueError(  # noqa: TRY004  # as all wrong options
                 'track_request: give a variant: @recorder.track_request("...")'
             )
-        return TrackedRequest(self._variants, variant, unit)
+        request = TrackedRequest(self._variants)
+        # Here, where the caller is known: a decorated function is called by anybody.
+        request._track_request(variant, unit)
+        return request
 
     @makes_block
     def job(self, name: str, *, every: str | float | timedelta | None = None) -> Job:
@@ -208,7 +211,7 @@ class Recorder:
     @guarded
     def set_business_impact(self, variant: str, per_day: float) -> None:
         """Set the money a day that the service itself attributes to the variant."""
-        self._variants.impact.child(variant).set(finite("per_day", per_day))
+        self._variants.impact.child(text("variant", variant)).set(finite("per_day", per_day))
 
     @explained
     def exposition(self, accept: str | None = "", accept_encoding: str | None = "") -> Exposition:
@@ -218,6 +221,9 @@ class Recorder:
             accept: The scraper's `Accept` header; None where there is none.
             accept_encoding: Its `Accept-Encoding` header; the same.
         """
+        for name, header in (("accept", accept), ("accept_encoding", accept_encoding)):
+            if header is not None:
+                checked_type(name, header, str, "the text of a header")
         self._refresh()
         return render(self._metrics.registry, accept or "", accept_encoding or "")
 
@@ -252,19 +258,17 @@ class Recorder:
 class TrackedRequest(ReusableBlock[VariantMetrics], operation="track_request"):
     """A request where no middleware is; `Recorder.track_request` makes it."""
 
-    def __init__(self, variants: VariantMetrics, variant: str, unit: Hashable | None) -> None:
-        super().__init__(variants)
-        self._variant = variant
-        self._unit = unit
-
-    def _end(self, seconds: float, error: BaseException | None) -> None:
-        self._track_request(self._variant, self._unit, "success" if error is None else "error", seconds)
+    _variant = ""
+    _cell = ""
 
     @guarded
-    def _track_request(self, variant: str, unit: Hashable | None, outcome: str, seconds: float) -> None:
-        # What can be no key of a series is found here, where it has its name.
-        hash(variant)
-        self._owner.record_request(variant, outcome, seconds, cell="" if unit is None else cell_of(unit))
+    def _track_request(self, variant: str, unit: Hashable | None) -> None:
+        self._cell = "" if unit is None else cell_of(unit)
+        self._variant = text("variant", variant)
+
+    def _end(self, seconds: float, error: BaseException | None) -> None:
+        if self._variant:
+            self._owner.record_request(self._variant, "success" if error is None else "error", seconds, cell=self._cell)
 
 
 class _CacheMetrics:
@@ -277,7 +281,7 @@ class _CacheMetrics:
         self.entries = metrics.gauge("ml_cache_entries")
 
 
-class CacheRecorder:
+class CacheRecorder(Explained):
     """Records what one cache does."""
 
     def __init__(self, families: _CacheMetrics, name: str) -> None:
