@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.operate.contents import duration
+from ml_monitoring.alerting.operate.matching import matcher_changes, pairs
 from ml_monitoring.alerting.operate.reach import OUTSIDE, ShiftedRoute
 from ml_monitoring.alerting.operate.routing import NOT_INHERITED, mappings, matchers
 from ml_monitoring.exporter import durations
@@ -21,8 +21,6 @@ LATER: Final = "Later or quieter"
 OTHERWISE: Final = "Changed otherwise"
 # The waits of routes, with what Alertmanager does where nothing is said.
 _DEFAULTS: Final = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
-# Inhibitions beyond so many are counted.
-_MOST_NAMED: Final = 3
 # What goes to the receivers of teams, by the severity at the end of their names.
 _OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", "info": "info alerts of"}
 # What is said by itself; of other sections only the keys are: they may hold passwords.
@@ -71,18 +69,6 @@ def _is_said(change: Change, said: Collection[ShiftedRoute]) -> bool:
 def _seconds(text: str) -> str:
     seconds = duration(text)
     return durations.format_seconds(seconds) if isinstance(seconds, float) else text
-
-
-def inhibitions(old: Json | None, new: Json | None, *, everything: bool = False) -> dict[str, list[Change]]:
-    """Return the changes of inhibitions by whether alerts come sooner or later, under what that is called."""
-    found: dict[str, list[Change]] = {SOONER: [], LATER: [], OTHERWISE: []}
-    if old is None or new is None:
-        return found
-    for change in _inhibitions(old, new, most=sys.maxsize if everything else _MOST_NAMED):
-        # A matcher more mutes less.
-        more, less = ("removed", "added") if change.what.startswith("matchers") else ("added", "removed")
-        found[LATER if more in change.what else SOONER if less in change.what else OTHERWISE].append(change)
-    return found if everything else {title: [*together(of_it, "inhibitions")] for title, of_it in found.items()}
 
 
 def lost_channels(old: Json | None, new: Json | None) -> list[str]:
@@ -173,19 +159,19 @@ def _routes(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
         if key not in NOT_INHERITED and not (key in _DEFAULTS and duration(old.get(key)) == duration(new.get(key))):
             yield Change(where, f"{key} changed", *(_text(one.get(key)) for one in (old, new)))
     before, after = (_below(one) for one in (old, new))
-    pairs = _pairs(before, after)
+    became = pairs(before, after, lambda one, other: before[one].get("receiver") == after[other].get("receiver"))
     for one, route in before.items():
         below = (*path, ", ".join(one) or "all")
-        if one in pairs:
-            yield from _matchers(f"route {' / '.join(below)}", one, pairs[one])
-            yield from _routes(route, after[pairs[one]], below)
+        if one in became:
+            yield from matcher_changes(f"route {' / '.join(below)}", one, became[one])
+            yield from _routes(route, after[became[one]], below)
         else:
             yield Change(f"route {' / '.join(below)}", "removed", "", str(route.get("receiver") or ""))
     for one, route in after.items():
-        if one not in pairs.values():
+        if one not in became.values():
             below = (*path, ", ".join(one) or "all")
             yield Change(f"route {' / '.join(below)}", "added", "", str(route.get("receiver") or ""))
-    if [pairs[one] for one in before if one in pairs] != [one for one in after if one in pairs.values()]:
+    if [became[one] for one in before if one in became] != [one for one in after if one in became.values()]:
         yield Change(f"routes below {' / '.join(path)}" if path else "routes", "are in another order")
 
 
@@ -198,63 +184,6 @@ def _below(route: Json) -> dict[tuple[str, ...], Json]:
         seen[own] += 1
         found[own if seen[own] == 1 else (*own, f"#{seen[own]}")] = child
     return found
-
-
-def _pairs(
-    before: Iterable[tuple[str, ...]], after: Iterable[tuple[str, ...]]
-) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Return what became of each: it is there as before, or one alone asks for all of it and more, or for less."""
-    olds, news = ({frozenset(one): one for one in several} for several in (before, after))
-    found = {olds[one]: news[one] for one in olds if one in news}
-    gone, come = ([one for one in several if one not in others] for several, others in ((olds, news), (news, olds)))
-    for one in gone:
-        alike = [other for other in come if one and other and (one < other or other < one)]
-        if len(alike) == 1 and sum(one < alike[0] or alike[0] < one for one in gone if one) == 1:
-            found[olds[one]] = news[alike[0]]
-    return found
-
-
-def _matchers(where: str, old: Iterable[str], new: Iterable[str]) -> Iterator[Change]:
-    """Return by what a route or an inhibition matches from now on, too, and by what no more."""
-    for word, one, other in (("added", new, {*old}), ("removed", old, {*new})):
-        # Both sides of an inhibition mostly have the same.
-        found = dict.fromkeys(
-            label.removeprefix("source:").removeprefix("target:") for label in one if label not in other
-        )
-        if found:
-            yield Change(where, f"matchers {word}", "", ", ".join(found))
-
-
-def _inhibitions(old: Json, new: Json, *, most: int) -> Iterator[Change]:
-    """Return the changes of inhibitions; of more than `most` that have nothing in common, how many there are."""
-    before, after = (
-        {
-            (
-                *(f"source:{one}" for one in matchers(rule, "source_match")),
-                *(f"target:{one}" for one in matchers(rule, "target_match")),
-                *(f"the same {one}" for one in _listed(rule.get("equal"))),
-            ): rule
-            for rule in mappings(config.get("inhibit_rules"))
-        }
-        for config in (old, new)
-    )
-    pairs = _pairs(before, after)
-    for one, other in pairs.items():
-        yield from _matchers(f"inhibition {_inhibition(before[one])}", one, other)
-    lost = [rule for one, rule in before.items() if one not in pairs]
-    gained = [rule for one, rule in after.items() if one not in pairs.values()]
-    if len(lost) + len(gained) <= most:
-        yield from (Change("inhibition", "removed", "", _inhibition(rule)) for rule in lost)
-        yield from (Change("inhibition", "added", "", _inhibition(rule)) for rule in gained)
-        return
-    changed = min(len(lost), len(gained))
-    numbers = {"removed": len(lost) - changed, "added": len(gained) - changed, "changed": changed}
-    yield from (Change("inhibitions", f"{number} {kind}") for kind, number in numbers.items() if number)
-
-
-def _inhibition(rule: Json) -> str:
-    source, target = (", ".join(matchers(rule, f"{side}_match")) or "all" for side in ("source", "target"))
-    return f"{source} mutes {target}, same {', '.join(_listed(rule.get('equal'))) or 'nothing'}"
 
 
 def _sections(old: Json, new: Json) -> Iterator[Change]:

@@ -2,65 +2,151 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.notifications import SEVERITIES
-from ml_monitoring.alerting.model.promql import TEXT
+from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
+from ml_monitoring.alerting.operate.directions import UNKNOWN, Effect, of_change, of_series, replaced, tokens
+from ml_monitoring.alerting.operate.directions import together as together_effects
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
 # So many rules are shown; of more the alerts that read them are named.
 _MOST_SHOWN: Final = 8
-_NAME: Final = re.compile(rf"{TEXT}|(?P<name>[A-Za-z_:][\w:]*)")
+
+
+def changes(old: Sequence[Json], new: Sequence[Json]) -> Iterator[Change]:
+    """Return which series are recorded from now on, no more, or in another way; one may be made by several rules."""
+    before: dict[str, list[tuple[str, str]]] = {}
+    after: dict[str, list[tuple[str, str]]] = {}
+    for groups, found in ((old, before), (new, after)):
+        for group in groups:
+            for rule in group["rules"]:
+                if "record" in rule:
+                    labels = json.dumps(rule.get("labels") or {}, sort_keys=True, default=str)
+                    found.setdefault(str(rule["record"]), []).append((normalised(str(rule.get("expr", ""))), labels))
+    for name in sorted({*before, *after}):
+        if name not in before:
+            yield Change(name, "added")
+        elif name not in after:
+            yield Change(name, "removed")
+        elif sorted(before[name]) != sorted(after[name]):
+            is_alike = [expr for expr, _labels in before[name]] == [expr for expr, _labels in after[name]]
+            said = (
+                " or ".join(f"{expr} {labels}" if is_alike else expr for expr, labels in one[name])
+                for one in (before, after)
+            )
+            yield Change(name, "changed", *said)
 
 
 def readers(
-    changes: Sequence[Change], groups: Sequence[Json], alerts: Mapping[str, Json], *, everything: bool
-) -> tuple[list[Change], set[str]]:
-    """Return the changed rules that alerts read, each with its alerts, critical ones first; and the alerts.
+    changed: Sequence[Change],
+    versions: tuple[Sequence[Json], Sequence[Json]],
+    alerts: Mapping[str, Json],
+    *,
+    everything: bool,
+) -> tuple[dict[str, list[Change]], set[str]]:
+    """Return the changed rules that alerts read, by whether these come sooner or later; and the alerts.
 
     Args:
-        changes: What changed of recording rules.
-        groups: The rules after.
+        changed: What changed of recording rules.
+        versions: The groups of rules before and after.
         alerts: The alerts that were there before, too, as they are after.
         everything: Whether to show each rule.
     """
-    exprs: dict[str, str] = {}
-    for rule in (rule for group in groups for rule in group["rules"] if "record" in rule):
-        exprs[str(rule["record"])] = f"{exprs.get(str(rule['record']), '')}\n{rule.get('expr')}"
-    changed = {change.where: change for change in changes if change.what == "changed"}
-    of_rule: dict[str, list[str]] = {}
-    # Critical ones first.
+    before, after = (_tokens_by_name(groups) for groups in versions)
+    texts = {change.where: change for change in changed if change.what == "changed"}
+    effects: dict[str, Effect] = {}
+    for record in after:
+        _effect(record, before, after, effects)
+    found: dict[str, list[Change]] = {SOONER: [], LATER: [], OTHERWISE: []}
+    reading: set[str] = set()
+    # What many alerts and rules have in common is one line.
+    alike: dict[tuple[str, str, str], tuple[dict[str, None], dict[str, None]]] = {}
     for name in sorted(alerts, key=lambda name: rank(alerts[name])):
-        for record in _read(str(alerts[name].get("expr")), exprs):
-            if record in changed:
-                of_rule.setdefault(record, []).append(name)
-    shown = [*of_rule] if everything else [*of_rule][:_MOST_SHOWN]
-    found = [
-        replace(changed[record], where=", ".join(of_rule[record]), what=f"by the recording rule {record}")
-        for record in shown
+        expr = tokens(normalised(str(alerts[name].get("expr"))))
+        records = [record for record in _read(expr, after) if record in texts]
+        if not records:
+            continue
+        reading.add(name)
+        presence = of_series(expr, effects).presence
+        title = OTHERWISE if not presence else SOONER if presence > 0 else LATER
+        parts = [{} if everything else _replaced(before[record], after[record]) for record in records]
+        if all(parts):
+            pairs = dict.fromkeys(pair for part in parts for pair in part)
+            old, new = (", ".join(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1))
+            keys = dict.fromkeys([(title, old, new)], records)
+        else:
+            keys = {(title, texts[record].old, texts[record].new): [record] for record in records}
+        for key, names in keys.items():
+            of_alerts, of_rules = alike.setdefault(key, ({}, {}))
+            of_alerts[name] = None
+            of_rules |= dict.fromkeys(names)
+    lines = [
+        (title, Change(", ".join(of_alerts), f"by {_rules([*of_rules])}", old, new))
+        for (title, old, new), (of_alerts, of_rules) in alike.items()
     ]
-    rest: dict[str, None] = {name: None for record in of_rule if record not in shown for name in of_rule[record]}
-    if rest:
-        more = f"by {len(of_rule) - len(shown)} more recording rules; `--all` shows them"
-        found.append(Change(", ".join(sorted(rest, key=lambda name: rank(alerts[name]))), more))
-    return found, {name for names in of_rule.values() for name in names}
+    for title, change in lines if everything else lines[:_MOST_SHOWN]:
+        found[title].append(change)
+    rest = dict.fromkeys(change.where for _title, change in lines[_MOST_SHOWN:])
+    if rest and not everything:
+        more = f"by {len(lines) - _MOST_SHOWN} more changes of recording rules; `--all` shows them"
+        found[OTHERWISE].append(Change(", ".join(rest), more))
+    return found, reading
 
 
-def _read(expr: str, exprs: Mapping[str, str]) -> Iterator[str]:
+def _rules(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"the recording rule {names[0]}"
+    return f"{len(names)} recording rules, such as {names[0]}"
+
+
+def _tokens_by_name(groups: Sequence[Json]) -> dict[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = {}
+    for rule in (rule for group in groups for rule in group["rules"] if "record" in rule):
+        found.setdefault(str(rule["record"]), []).append(tokens(normalised(str(rule.get("expr", "")))))
+    return found
+
+
+def _effect(
+    record: str, before: Mapping[str, list[list[str]]], after: Mapping[str, list[list[str]]], known: dict[str, Effect]
+) -> Effect:
+    """Return what becomes of a recorded series by changes of its rules and of those that they read."""
+    if record not in known:
+        # What a rule reads of itself is of before.
+        known[record] = Effect()
+        read = {name for expr in after[record] for name in expr if name in after and name != record}
+        inner = {name: _effect(name, before, after, known) for name in read}
+        olds = before.get(record, [])
+        is_paired = len(olds) == len(after[record])
+        own = [of_change(*pair) for pair in zip(olds, after[record], strict=True)] if is_paired else [UNKNOWN]
+        known[record] = together_effects([*own, *(of_series(expr, inner) for expr in after[record])])
+    return known[record]
+
+
+def _replaced(old: list[list[str]], new: list[list[str]]) -> dict[tuple[str, str], None]:
+    """Return which parts of rules stand in place of which others; none where more changed."""
+    if len(old) != len(new):
+        return {}
+    changed = [(one, other) for one, other in zip(old, new, strict=True) if one != other]
+    found = [replaced(one, other) for one, other in changed]
+    return dict.fromkeys(pair for one in found for pair in one) if all(found) else {}
+
+
+def _read(expr: Iterable[str], exprs: Mapping[str, list[list[str]]]) -> Iterator[str]:
     """Yield the recording rules that an expression reads, those behind them included."""
     seen: set[str] = set()
-    waiting = [expr]
+    waiting = [*expr]
     while waiting:
-        for found in _NAME.finditer(waiting.pop()):
-            if (name := found["name"]) in exprs and name not in seen:
-                seen.add(name)
-                waiting.append(exprs[name])
-                yield name
+        name = waiting.pop(0)
+        if name in exprs and name not in seen:
+            seen.add(name)
+            waiting += [one for each in exprs[name] for one in each]
+            yield name
 
 
 def rank(rule: Json) -> int:

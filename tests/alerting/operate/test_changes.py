@@ -115,9 +115,14 @@ def test_every_change_of_an_alert_is_shown_what_wakes_somebody_first() -> None:
         "- **Hot** team changed: `platform` → `mlops`",
         "- **Hot** `keep_firing_for` (how much later its end is notified) added: `7m`",
         "- **Hot** label room added: `a`",
+        "",
+        "### Start over when Prometheus reads the new rules",
+        "",
+        "- **Hot** (other labels: room, severity, team): what fires is reported as ended, and again after its `for`",
     ]
 
 
+STARTS_OVER = "what fires is reported as ended, and again after its `for`"
 SOONER, LATER, OTHERWISE = "Sooner or louder", "Later or quieter", "Changed otherwise"
 
 
@@ -161,7 +166,8 @@ def test_it_is_said_whether_an_alert_comes_sooner_or_later(old: Json, new: Json,
     ):
         said = lines(version(rule("Hot", **before)), version(rule("Hot", **after)))
         assert said[2] == f"### {title}"
-        assert sum(line.startswith("###") for line in said) == 1
+        starts_over = "labels" in old and "### Start over when Prometheus reads the new rules" in said
+        assert sum(line.startswith("###") for line in said) == 1 + starts_over
 
 
 @pytest.mark.parametrize(
@@ -243,6 +249,10 @@ def test_a_renamed_alert_is_known_by_its_expression_or_its_summary() -> None:
         "### Changed otherwise",
         "",
         "- **MlCold** expression changed: `cold > 1` → `frost > 1`",
+        "",
+        "### Start over when Prometheus reads the new rules",
+        "",
+        "- **MlHeat, MlCold** (other labels: alertname): what fires is reported as ended, and again after its `for`",
     ]
 
 
@@ -251,13 +261,24 @@ def test_what_many_alerts_have_in_common_is_one_line_and_names_stand_where_it_wa
     old = version(*map(rule, names), rule("Other"))
     new = version(*(rule(name, keep_firing_for="7m", labels=labels("info")) for name in names), rule("Other"))
     assert lines(old, new)[4:] == [
-        *(f"- **{name}** severity changed: `warning` → `info`" for name in names),
+        f"- **{', '.join(names)}** severity changed: `warning` → `info`",
         "",
         "### Changed otherwise",
         "",
         "- **6 of 7 alerts** `keep_firing_for` (how much later its end is notified) added: `7m`",
+        "",
+        "### Start over when Prometheus reads the new rules",
+        "",
+        f"- **{', '.join(names)}** (other labels: severity): {STARTS_OVER}",
     ]
     assert sum("keep_firing_for" in line for line in lines(old, new, everything=True)) == 6
+
+
+def test_alerts_in_another_group_start_over() -> None:
+    old, new = (Version([{"name": name, "rules": [rule("Hot")]}]) for name in ("house.alerts", "home.alerts"))
+    assert lines(old, new)[-1] == (
+        "- **Hot** (in another group): what fires is reported as ended, and again after its `for`"
+    )
 
 
 def test_of_many_changed_expressions_the_names_are_listed() -> None:
@@ -315,7 +336,7 @@ def test_alerts_are_named_by_which_a_recording_rule_that_they_read_changed_criti
         "",
         "### Changed otherwise",
         "",
-        "- **Hot, Warm** by the recording rule a:heat: `rate(heat[5m])` → `rate(heat[15m])`",
+        "- **Hot, Warm** by the recording rule a:heat: `[5m]` → `[15m]`",
     ]
 
 

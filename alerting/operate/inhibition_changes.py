@@ -1,0 +1,139 @@
+"""What changed of the alerts that are not sent while others fire."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ml_monitoring.alerting.generate.inhibition import MATCHER, matches
+from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
+from ml_monitoring.alerting.operate.matching import matcher_changes, pairs
+from ml_monitoring.alerting.operate.reach import labels_of, name_alerts
+from ml_monitoring.alerting.operate.routing import mappings, matchers
+from ml_monitoring.exporter.differences import Change, together
+
+Json = dict[str, Any]
+
+# Inhibitions beyond so many are counted.
+_MOST_NAMED: Final = 3
+# What changes for none of the alerts that there were before.
+NONE: Final = "No alert more or less"
+
+
+def changes(
+    old: Json | None, new: Json | None, alerts: Mapping[str, tuple[Json, Json]], *, everything: bool = False
+) -> dict[str, list[Change]]:
+    """Return the changes of inhibitions by whether alerts come sooner or later, under what that is called.
+
+    Args:
+        old: Alertmanager's configuration before; None where there is none.
+        new: The same after.
+        alerts: The rules before and after of the alerts that are there in both, by name.
+        everything: Whether to return each of many that are alike.
+    """
+    found: dict[str, list[Change]] = {SOONER: [], LATER: [], OTHERWISE: [], NONE: []}
+    if old is None or new is None:
+        return found
+    before, after = (_by_matchers(config) for config in (old, new))
+    versions = [{name: labels_of(pair[place]) for name, pair in alerts.items()} for place in (0, 1)]
+    effects = [
+        {one: _effect_of(rule, labels) for one, rule in rules.items()}
+        for rules, labels in zip((before, after), versions, strict=True)
+    ]
+    became = pairs(before, after)
+    for one, other in became.items():
+        title = _direction(effects[0][one], effects[1][other]) if alerts else None
+        for change in matcher_changes(f"inhibition {_inhibition(before[one])}", one, other):
+            # A matcher more mutes less.
+            found[
+                title or (SOONER if "added" in change.what else LATER if "removed" in change.what else OTHERWISE)
+            ] += [change]
+    lost = [one for one in before if one not in became]
+    gained = [one for one in after if one not in became.values()]
+    most = sys.maxsize if everything else _MOST_NAMED
+    names = {name: new_rule for name, (_old, new_rule) in alerts.items()}
+    if len(lost) + len(gained) <= most:
+        found[SOONER] += [_shown("removed", before[one], effects[0][one], names) for one in lost]
+        found[LATER] += [_shown("added", after[one], effects[1][one], names) for one in gained]
+    else:
+        changed = min(len(lost), len(gained))
+        numbers = {SOONER: ("removed", len(lost) - changed), LATER: ("added", len(gained) - changed)}
+        for title, (word, number) in (numbers | {OTHERWISE: ("changed", changed)}).items():
+            found[title] += [Change("inhibitions", f"{number} {word}")] if number else []
+    return found if everything else {title: [*together(of_it, "inhibitions")] for title, of_it in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """Which alerts mute which, as far as labels are known that all alerts have from their rules, and the rest."""
+
+    sources: frozenset[str]
+    targets: frozenset[str]
+    rest: frozenset[str]
+    is_named: bool
+
+
+def _effect_of(rule: Json, alerts: Mapping[str, Mapping[str, str]]) -> _Effect:
+    known = frozenset.intersection(*(frozenset(labels) for labels in alerts.values())) if alerts else frozenset()
+    sides = [(side, matchers(rule, f"{side}_match")) for side in ("source", "target")]
+    asked = [[one for one in of_it if _label(one) in known] for _side, of_it in sides]
+    found = [frozenset(name for name, labels in alerts.items() if _matches(of_it, labels)) for of_it in asked]
+    rest = {f"{side}:{one}" for side, of_it in sides for one in of_it if _label(one) not in known}
+    equal = {f"the same {one}" for one in _listed(rule.get("equal"))}
+    return _Effect(found[0], found[1], frozenset(rest | equal), all(asked) and all(found))
+
+
+def _direction(old: _Effect, new: _Effect) -> str | None:
+    """Return under what a change is listed; None where it is not known by the labels of rules."""
+    if old.rest != new.rest:
+        return None
+    more, less = (
+        one.sources <= other.sources and one.targets <= other.targets for one, other in ((old, new), (new, old))
+    )
+    if more and less:
+        return NONE
+    return LATER if more else SOONER if less else OTHERWISE
+
+
+def _shown(word: str, rule: Json, effect: _Effect, alerts: Mapping[str, Json]) -> Change:
+    change = Change("inhibition", word, "", _inhibition(rule))
+    if not effect.is_named:
+        return change
+    muted, firing = (name_alerts(sorted(one), alerts) for one in (effect.targets, effect.sources))
+    return replace(change, what=f"{word}, by which {muted} may be muted while {firing} fires")
+
+
+def _by_matchers(config: Json) -> dict[tuple[str, ...], Json]:
+    return {
+        (
+            *(f"source:{one}" for one in matchers(rule, "source_match")),
+            *(f"target:{one}" for one in matchers(rule, "target_match")),
+            *(f"the same {one}" for one in _listed(rule.get("equal"))),
+        ): rule
+        for rule in mappings(config.get("inhibit_rules"))
+    }
+
+
+def _matches(wanted: Sequence[str], labels: Mapping[str, str]) -> bool:
+    try:
+        return all(matches(matcher, labels) for matcher in wanted)
+    except (ValueError, TypeError, AttributeError, re.error):
+        # `amtool` names what Alertmanager would not read.
+        return False
+
+
+def _label(matcher: str) -> str:
+    found = MATCHER.fullmatch(matcher)
+    return found["label"] if found else ""
+
+
+def _inhibition(rule: Json) -> str:
+    source, target = (", ".join(matchers(rule, f"{side}_match")) or "all" for side in ("source", "target"))
+    return f"{source} mutes {target}, same {', '.join(_listed(rule.get('equal'))) or 'nothing'}"
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(one) for one in (value if isinstance(value, list) else [] if value is None else [value])]
