@@ -169,8 +169,8 @@ def test_routes_are_given_up_last() -> None:
     [
         ({"method": "x"}, "labels: 'method' is a label of these metrics already"),
         ({"job": "x"}, "labels: 'job' is a label of these metrics already"),
-        ({"two words": "x"}, "labels: 'two words' is not the name of a label"),
-        ({"__name": "x"}, "labels: '__name' is not the name of a label"),
+        ({"two words": "x"}, "labels: 'two words' is not the name of a label; did you mean 'two_words'?"),
+        ({"__name": "x"}, "labels: '__name' is not the name of a label; did you mean 'name'?"),
     ],
 )
 def test_labels_that_cannot_be_are_refused(labels: dict[str, str], message: str) -> None:
@@ -409,8 +409,8 @@ def test_a_variant_without_a_request_is_noticed_and_no_failure(caplog: pytest.Lo
         recorder.set_variant("B")
     line = test_a_variant_without_a_request_is_noticed_and_no_failure.__code__.co_firstlineno + 3
     assert caplog.messages == [
-        f"set_variant at {__file__}:{line}: no request is recorded here: use track_request where there is no HTTP, "
-        "and copy_context().run for a thread; it is not recorded, and the program goes on"
+        f"set_variant at {__file__}:{line}: no request is recorded here, or it is excluded: use track_request where "
+        "there is no HTTP, and copy_context().run for a thread; it is not recorded, and the program goes on"
     ]
     failures = {"operation": "set_variant"}
     assert recorder._metrics.registry.get_sample_value("ml_instrument_errors_total", failures) == 0

@@ -148,6 +148,18 @@ def test_worker_processes_that_share_their_metrics_cannot_send_them(
 def test_an_interval_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="interval: 0 is not a positive number"):
         Otlp(Kept(), interval=0)
+    with pytest.raises(ValueError, match=r"^interval: '15' is not a number of seconds$"):
+        Otlp(Kept(), interval="15")  # type: ignore[arg-type]  # what a careless caller does
+
+
+def test_an_address_is_no_exporter() -> None:
+    address: Any = "http://collector:4318"
+    message = (
+        "exporter: 'http://collector:4318' is no exporter of OpenTelemetry; "
+        "an address is the value of OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Otlp(address)
 
 
 # What a service and a job do; the service is scraped at the same time, so that both ways can be compared.

@@ -171,6 +171,7 @@ def test_a_value_that_cannot_be_is_said(call: Any, said: str, caplog: pytest.Log
 @pytest.mark.parametrize(
     ("kind", "call", "said"),
     [
+        (CacheRecorder, lambda cache: cache.set_size(), "neither size_bytes nor entries is given"),
         (CacheRecorder, lambda cache: cache.set_size(entries=-5), "entries is -5, not a number of 0 or more"),
         (CacheRecorder, lambda cache: cache.set_size(size_bytes=-5), "size_bytes is -5, not a number of 0 or more"),
         (Recorder, lambda recorder: recorder.set_business_impact("B", math.nan), "per_day is nan, not a finite number"),

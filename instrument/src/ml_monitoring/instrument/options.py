@@ -269,7 +269,9 @@ class ExtraLabels:
                     f"labels: {name}: {shown(value)} is not text or a number, nor a function of the request"
                 )
             if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
-                raise ValueError(f"labels: {shown(name)} is not the name of a label")
+                meant = re.sub(r"^(?=\d)|\W", "_", name, flags=re.ASCII).lstrip("_") if isinstance(name, str) else ""
+                hint = f"; did you mean {meant!r}?" if _LABEL_NAME.fullmatch(meant) else ""
+                raise ValueError(f"labels: {shown(name)} is not the name of a label{hint}")
             if name in _TAKEN_LABELS:
                 raise ValueError(f"labels: {shown(name)} is a label of these metrics already")
         self.names = tuple(labels)

@@ -38,6 +38,8 @@ from prometheus_client.samples import Sample
 from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import EXPORTER_LABEL
 from ml_monitoring.instrument.exporters import JobSamples
+from ml_monitoring.instrument.mistakes import shown
+from ml_monitoring.instrument.options import checked_type
 from ml_monitoring.instrument.shared_folder import VARIABLE, shared_folder
 
 _SCOPE: Final = InstrumentationScope("ml_monitoring.instrument")
@@ -67,11 +69,17 @@ class Otlp:
 
     @explained
     def __init__(self, exporter: MetricExporter | None = None, *, interval: float | None = None) -> None:
-        self._exporter = exporter or _http_exporter()
+        if exporter is not None and not hasattr(exporter, "export"):
+            raise ValueError(
+                f"exporter: {shown(exporter)} is no exporter of OpenTelemetry; "
+                "an address is the value of OTEL_EXPORTER_OTLP_ENDPOINT"
+            )
         if interval is None:
             interval = _interval(os.environ.get(_INTERVAL_VARIABLE, ""))
+        checked_type("interval", interval, (int, float), "a number of seconds")
         if not interval > 0:
             raise ValueError(f"interval: {interval!r} is not a positive number of seconds")
+        self._exporter = exporter or _http_exporter()
         self._interval = interval
         self._send_metrics: Callable[[], None] | None = None
         self._resource = Resource.create()

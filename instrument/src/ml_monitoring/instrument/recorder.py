@@ -18,7 +18,7 @@ from ml_monitoring.instrument.exporters import Exporter, MetricsExporter
 from ml_monitoring.instrument.exposition import Exposition, render
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.jobs import Job, interval_seconds
-from ml_monitoring.instrument.mistakes import finite, shown, text
+from ml_monitoring.instrument.mistakes import WrongValueError, finite, shown, text
 from ml_monitoring.instrument.models import ModelRecorder, PredictionMetrics
 from ml_monitoring.instrument.options import ExtraLabels, Hook, checked_buckets, checked_name, checked_type, disabled
 from ml_monitoring.instrument.process import ProcessMetrics
@@ -27,7 +27,8 @@ from ml_monitoring.instrument.requests import CURRENT, RequestMetrics, VariantMe
 from ml_monitoring.instrument.tracing import Exemplars
 
 _NO_REQUEST: Final = (
-    "no request is recorded here: use track_request where there is no HTTP, and copy_context().run for a thread"
+    "no request is recorded here, or it is excluded: use track_request where there is no HTTP, and copy_context().run "
+    "for a thread"
 )
 
 
@@ -307,6 +308,8 @@ class CacheRecorder(Explained):
     @guarded
     def set_size(self, *, size_bytes: float | None = None, entries: int | None = None) -> None:
         """Set what the cache holds now."""
+        if size_bytes is None and entries is None:
+            raise WrongValueError("neither size_bytes nor entries is given")
         if size_bytes is not None:
             self._families.size.child(self._name).set(finite("size_bytes", size_bytes, 0))
         if entries is not None:
