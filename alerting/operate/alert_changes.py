@@ -18,8 +18,8 @@ from ml_monitoring.exporter.differences import Change, few, together
 Json = dict[str, Any]
 
 BOTH: Final = "Sooner in one way, later in another"
-# As many changed expressions are shown; of more the names are listed.
-_MOST_EXPRESSIONS: Final = 20
+# So many changes of one kind are listed one by one, of more each in few words.
+_MOST_ONE_BY_ONE: Final = 5
 # Of alerts with another severity or team so many are named.
 _MOST_NAMED: Final = 10
 # Labels by which it is chosen who is notified, and how.
@@ -103,20 +103,25 @@ def text_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
 
 
 def short(changes: Sequence[Change], number: int) -> Iterator[Change]:
-    """Return one line for what many of a number of alerts have in common, and the names alone of many expressions."""
-    expressions = [change for change in changes if change.what == _EXPRESSION]
+    """Return one line for what many of a number of alerts have in common, and for what many have each in its way."""
     waking = [change for change in changes if change.what.split()[0] in _WAKING]
-    others = [change for change in changes if change not in waking and change not in expressions]
     alike: dict[tuple[str, str, str], list[str]] = {}
     for change in waking:
         alike.setdefault((change.what, change.old, change.new), []).append(change.where)
     yield from (Change(", ".join(few(names, _MOST_NAMED)), *same) for same, names in alike.items())
-    yield from together(sorted(others, key=_order), f"of {number} alerts")
-    if len(expressions) <= _MOST_EXPRESSIONS:
-        yield from together(expressions, f"of {number} alerts")
-    else:
-        names = ", ".join(change.where for change in expressions)
-        yield Change(f"{len(expressions)} of {number} alerts", f"{_EXPRESSION}; `--all` shows how: {names}")
+    others = sorted((change for change in changes if change not in waking), key=_order)
+    kinds: dict[str, list[Change]] = {}
+    for change in together(others, f"of {number} alerts"):
+        kinds.setdefault(change.what, []).append(change)
+    for what, listed in kinds.items():
+        if len(listed) <= _MOST_ONE_BY_ONE:
+            yield from listed
+        elif what.split()[0] in ("condition", "expression"):
+            names = ", ".join(change.where for change in listed)
+            yield Change(f"{len(listed)} of {number} alerts", f"{what}; `--all` shows how: {names}")
+        else:
+            each = "; ".join(change.line().removeprefix("- ").replace(f"** {what}:", "**") for change in listed)
+            yield Change(f"{len(listed)} of {number} alerts", f"{what}: {each}")
 
 
 def by_direction(changes: Iterable[Change]) -> dict[str, list[Change]]:

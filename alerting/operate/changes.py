@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.operate import (
     alertmanager_changes,
     contents,
@@ -26,7 +27,7 @@ from ml_monitoring.alerting.operate.alert_changes import (
 )
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
 from ml_monitoring.alerting.operate.reach import Reaches
-from ml_monitoring.exporter.differences import Change
+from ml_monitoring.exporter.differences import MOST_ALIKE, Change
 from ml_monitoring.exporter.redaction import redact
 
 Json = dict[str, Any]
@@ -35,6 +36,8 @@ _BACKTEST: Final = (
     "How new and changed alerts would have fired on your history, with the `--settings` that NEW was written with: "
     "`ml-monitoring alerts backtest --days 14`"
 )
+# Of more alerts that were added only critical ones have a line each.
+_MOST_ADDED: Final = 12
 _FILES: Final = "Alertmanager and other files"
 
 
@@ -134,7 +137,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             *moved.lost,
         ],
         "May notify you from now on": [
-            *(change for name, change in come.items() if name not in unheard),
+            *_few_added([name for name in come if name not in unheard], come, after, everything=everything),
             *moved.gained,
         ],
         "Renamed alerts": [Change(one, f"is called **{other}**") for one, other in renamed.items()],
@@ -142,7 +145,10 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         "Start over when Prometheus reads the new rules": starting_over(
             {renamed.get(name, name): pair for name, pair in pairs.items()}, (old.groups, new.groups)
         ),
-        "Added or removed, notifying nobody": [change for name, change in (come | gone).items() if name in unheard],
+        "Added or removed, notifying nobody": [
+            *_few_added([name for name in come if name in unheard], come, after, everything=everything),
+            *(change for name, change in gone.items() if name in unheard),
+        ],
         _FILES: others,
         "Recording rules": records if everything else [],
         "Links and texts": texts if everything else [],
@@ -161,6 +167,21 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     if not (summary or listed):
         return "\n".join(redact(change.line()) for change in raw)
     return "\n\n".join(["\n".join(summary), *listed, *hint])
+
+
+def _few_added(
+    names: Sequence[str], lines: Mapping[str, Change], rules: Mapping[str, Json], *, everything: bool
+) -> Iterator[Change]:
+    """Return a line for each alert that was added; of many for critical ones, and for each other severity."""
+    by_severity: dict[str, list[str]] = {}
+    for name in names:
+        by_severity.setdefault(_label(rules[name], "severity"), []).append(name)
+    for severity, of_it in by_severity.items():
+        if everything or severity == SEVERITIES[0] or len(names) <= _MOST_ADDED or len(of_it) <= MOST_ALIKE:
+            yield from (lines[name] for name in of_it)
+        else:
+            what = f"of severity {severity} added; `--all` shows what each says: {', '.join(of_it)}"
+            yield Change(f"{len(of_it)} alerts", what)
 
 
 def _alerts(old: Version, new: Version) -> tuple[dict[str, Json], dict[str, Json]]:

@@ -38,14 +38,19 @@ def changes(
     if old is None or new is None:
         return found
     before, after = (_by_matchers(config) for config in (old, new))
-    versions = [{name: labels_of(pair[place]) for name, pair in alerts.items()} for place in (0, 1)]
+    # What other labels of an alert change is said of it.
+    labels = {name: (labels_of(old_rule), labels_of(new_rule)) for name, (old_rule, new_rule) in alerts.items()}
+    kept = {
+        name: pair for name, pair in labels.items() if all(pair[1].get(key, one) == one for key, one in pair[0].items())
+    }
+    versions = [{name: pair[place] for name, pair in kept.items()} for place in (0, 1)]
     effects = [
-        {one: _effect_of(rule, labels) for one, rule in rules.items()}
-        for rules, labels in zip((before, after), versions, strict=True)
+        {one: _effect_of(rule, of_alerts) for one, rule in rules.items()}
+        for rules, of_alerts in zip((before, after), versions, strict=True)
     ]
     became = pairs(before, after)
     for one, other in became.items():
-        title = _direction(effects[0][one], effects[1][other]) if alerts else None
+        title = _direction(effects[0][one], effects[1][other]) if kept else None
         for change in matcher_changes(f"inhibition {_inhibition(before[one])}", one, other):
             # A matcher more mutes less.
             found[

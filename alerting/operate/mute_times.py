@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
@@ -15,6 +15,10 @@ from ml_monitoring.exporter.differences import Change
 Json = dict[str, Any]
 
 _SECTIONS: Final = ("time_intervals", "mute_time_intervals")
+_USES: Final = ("mute_time_intervals", "active_time_intervals")
+_TURNED: Final = {SOONER: LATER, LATER: SOONER, OTHERWISE: OTHERWISE}
+# Numbers alone do not say of what they are.
+_WORDS: Final = {"days_of_month": "days of the month ", "months": "months ", "years": "years "}
 _DAY: Final = 24 * 60
 
 
@@ -30,15 +34,16 @@ def changes(old: Json | None, new: Json | None, alerts: Mapping[str, Json]) -> d
     if old is None or new is None:
         return found
     before, after = (_by_name(config) for config in (old, new))
-    # Times in which something is sent make it the other way round.
-    is_directed = "active_time_intervals" not in json.dumps([old.get("route"), new.get("route")], default=str)
+    muting, sending = ({*_used(old.get("route"), key)} | {*_used(new.get("route"), key)} for key in _USES)
     for name in {**before, **after}:
         one, other = before.get(name), after.get(name)
         if one != other:
-            muted = _muted(name, new, alerts)
+            muted = _named(name, new, alerts)
             word = "added" if one is None else "removed" if other is None else "changed"
             change = Change(f"time {name}", f"{word}{f' for {muted}' * bool(muted)}", _shown(one), _shown(other))
-            found[_direction(one, other) if one and other and is_directed else OTHERWISE].append(change)
+            way = _direction(one, other) if one and other and (name in muting) != (name in sending) else OTHERWISE
+            # Times in which something is sent make it the other way round.
+            found[_TURNED[way] if name in sending else way].append(change)
     return found
 
 
@@ -47,13 +52,22 @@ def _by_name(config: Json) -> dict[str, Any]:
     return {str(one.get("name")): one.get("time_intervals") for one in listed}
 
 
-def _muted(name: str, config: Json, alerts: Mapping[str, Json]) -> str:
-    """Return which alerts are not sent in a time."""
+def _used(route: Any, key: str) -> Iterator[str]:
+    """Yield the names of the times that a route and those below it use."""
+    if isinstance(route, dict):
+        names = route.get(key)
+        yield from map(str, names if isinstance(names, list) else ())
+        for child in mappings(route.get("routes")):
+            yield from _used(child, key)
+
+
+def _named(name: str, config: Json, alerts: Mapping[str, Json]) -> str:
+    """Return which alerts are not sent in a time, or in no other."""
     try:
         names = [
             alert
             for alert, rule in alerts.items()
-            if any(name in stop.muted_at for stop in stops(config, labels_of(rule)))
+            if any(name in (*stop.muted_at, *stop.active_at) for stop in stops(config, labels_of(rule)))
         ]
     except (ValueError, TypeError, AttributeError, KeyError, re.error):
         # `amtool` names what Alertmanager would not read.
@@ -96,7 +110,7 @@ def _interval(interval: Json) -> str:
     """Return an interval in one line, such as `20:00-24:00, saturday sunday, Europe/Berlin`."""
     times = [f"{span.get('start_time')}-{span.get('end_time')}" for span in mappings(interval.get("times"))]
     rest = [
-        " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        f"{_WORDS.get(str(key), '')}{' '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in interval.items()
         if key != "times"
     ]

@@ -15,8 +15,11 @@ from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
-# So many rules are shown; of more the alerts that read them are named.
+# So many changes of numbers are shown, and so many others; of more the alerts that read them are named.
 _MOST_SHOWN: Final = 8
+_MOST_OTHERS: Final = 2
+# Of so many characters.
+_LONGEST: Final = 160
 
 
 def changes(old: Sequence[Json], new: Sequence[Json]) -> Iterator[Change]:
@@ -90,12 +93,20 @@ def readers(
         (title, Change(", ".join(of_alerts), f"by {_rules([*of_rules])}", old, new))
         for (title, old, new), (of_alerts, of_rules) in alike.items()
     ]
-    for title, change in lines if everything else lines[:_MOST_SHOWN]:
-        found[title].append(change)
-    rest = dict.fromkeys(change.where for _title, change in lines[_MOST_SHOWN:])
-    if rest and not everything:
-        more = f"by {len(lines) - _MOST_SHOWN} more changes of recording rules; `--all` shows them"
-        found[OTHERWISE].append(Change(", ".join(rest), more))
+    left = {True: _MOST_SHOWN, False: _MOST_OTHERS}
+    rest: dict[str, None] = {}
+    hidden = 0
+    for title, change in lines:
+        is_short = len(change.old) + len(change.new) < _LONGEST
+        left[is_short] -= 1
+        if everything or left[is_short] >= 0:
+            found[title].append(change)
+        else:
+            hidden += 1
+            rest |= dict.fromkeys(change.where.split(", "))
+    if rest:
+        more = f"by {hidden} more changes of recording rules; `--all` shows them"
+        found[OTHERWISE].append(Change(", ".join(sorted(rest, key=lambda name: rank(alerts[name]))), more))
     return found, reading
 
 

@@ -15,9 +15,9 @@ LONGER: Json = NIGHT | {"times": [{"start_time": "18:00", "end_time": "24:00"}]}
 ELSEWHERE: Json = NIGHT | {"location": "Europe/Berlin"}
 
 
-def config(*intervals: Json) -> Json:
+def config(*intervals: Json, use: str = "mute_time_intervals") -> Json:
     return {
-        "route": {"receiver": "a", "routes": [{"matchers": ['severity="info"'], "mute_time_intervals": ["nights"]}]},
+        "route": {"receiver": "a", "routes": [{"matchers": ['severity="info"'], use: ["nights"]}]},
         "receivers": [{"name": "a", "email_configs": [{"to": "a@example.org"}]}],
         "time_intervals": [{"name": "nights", "time_intervals": list(intervals)}],
     }
@@ -33,7 +33,7 @@ def config(*intervals: Json) -> Json:
             [NIGHT],
             [NIGHT, {"months": ["8"]}],
             LATER,
-            "`20:00-24:00, monday friday` → `20:00-24:00, monday friday or 8`",
+            "`20:00-24:00, monday friday` → `20:00-24:00, monday friday or months 8`",
         ),
     ],
 )
@@ -50,3 +50,21 @@ def test_another_time_is_shown_before_and_after(old: list[Json], new: list[Json]
         "",
         f"- **time nights** changed for Hot: {shown}",
     ]
+
+
+@pytest.mark.parametrize(("old", "new", "direction"), [(NIGHT, LONGER, SOONER), (LONGER, NIGHT, LATER)])
+def test_a_time_outside_of_which_nothing_is_sent_is_the_other_way_round(old: Json, new: Json, direction: str) -> None:
+    hot = {"alert": "Hot", "expr": "hot", "labels": {"severity": "info", "team": "platform"}}
+    both = (
+        Version([{"name": "house", "rules": [hot]}], config(one, use="active_time_intervals")) for one in (old, new)
+    )
+    assert compare(*both).splitlines()[2:5] == [
+        f"### {direction}",
+        "",
+        f"- **time nights** changed for Hot: `{shown(old)}` → `{shown(new)}`",
+    ]
+
+
+def shown(interval: Json) -> str:
+    start = interval["times"][0]["start_time"]
+    return f"{start}-24:00, monday friday"
