@@ -116,25 +116,6 @@ def test_each_public_function_and_class_of_users_is_explained() -> None:
             getattr(library, name)(no_such_argument=1)
 
 
-@pytest.mark.parametrize(
-    ("ask", "message"),
-    [
-        (
-            lambda recorder: recorder.record_prediction(1),
-            "Recorder has no 'record_prediction', which is of ModelRecorder",
-        ),
-        (
-            lambda recorder: recorder.model("m").record_predicton(1),
-            "ModelRecorder has no 'record_predicton'; did you mean 'record_prediction'?",
-        ),
-        (lambda recorder: recorder.cache("c").hits, "CacheRecorder has no 'hits'"),
-    ],
-)
-def test_an_unknown_method_is_said_to_be_of_another(ask: Callable[[Any], object], message: str) -> None:
-    with pytest.raises(AttributeError, match=f"^{re.escape(message)}$"):
-        ask(given())
-
-
 def test_what_a_function_raises_itself_is_passed_on() -> None:
     with pytest.raises(TypeError, match=r"^recorder: None is no Recorder$"):
         make_wsgi_app(None)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import Parameter, isroutine, signature
-from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from ml_monitoring.instrument.mistakes import close_to, did_you_mean
 
@@ -88,21 +88,3 @@ class _Dots:
 
 
 _DOTS: Final = _Dots()
-
-
-class Explained:
-    """Mixed into what users call methods of: of one that it does not have is said which is meant, or whose it is."""
-
-    _kinds: ClassVar[list[type]] = []
-
-    def __init_subclass__(cls) -> None:
-        cls._kinds.append(cls)
-
-    if not TYPE_CHECKING:
-        # Type checkers would take any name for one that there is.
-        def __getattr__(self, name: str) -> Any:
-            own = type(self)
-            owners = [kind.__name__ for kind in self._kinds if hasattr(kind, name)]
-            public = [each for each in dir(own) if not each.startswith("_")]
-            meant = f", which is of {', '.join(owners)}" if owners else did_you_mean(name, public)
-            raise AttributeError(f"{own.__name__} has no {name!r}{meant}")

@@ -14,7 +14,6 @@ from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from ml_monitoring.instrument.calls import Explained
 from ml_monitoring.instrument.catalog import CELLS
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.mistakes import WrongValueError, finite, is_true, text
@@ -97,7 +96,7 @@ class CellSeries(NamedTuple):
     squares: Callable[[float], None]
 
 
-class ExperimentRecorder(Explained):
+class ExperimentRecorder:
     """Records what units do in one experiment; `Recorder.experiment` makes it."""
 
     def __init__(self, cells: CellMetrics, name: str) -> None:

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 from ml_monitoring.instrument.blocks import EndedBlock, FilledBlock, ReusableBlock, makes_block
-from ml_monitoring.instrument.calls import Explained
 from ml_monitoring.instrument.catalog import SCORE_BINS
 from ml_monitoring.instrument.cells import ACCURACY, cell_of
 from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
@@ -65,7 +64,7 @@ class _Series(NamedTuple):
     last: Callable[[float], None]
 
 
-class ModelRecorder(Explained):
+class ModelRecorder:
     """Records what one version of one model does; `Recorder.model` makes it."""
 
     def __init__(

@@ -299,6 +299,8 @@ def ask(operation: str, hook: Hook, request: Request, on_failure: OnFailure, lab
     error, value = None, None
     try:
         value = hook(request)
+        if isinstance(value, str):
+            return value
         if value is None or is_label_value(value):
             return clean(value)
     except Exception as raised:  # noqa: BLE001  # it is the user's; the request must be counted all the same

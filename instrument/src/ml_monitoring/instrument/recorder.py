@@ -11,7 +11,7 @@ from typing import Final, Literal, cast
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from ml_monitoring.instrument.blocks import ReusableBlock, makes_block
-from ml_monitoring.instrument.calls import Explained, explained
+from ml_monitoring.instrument.calls import explained
 from ml_monitoring.instrument.catalog import INFERENCE_BUCKETS, RESPONSE_BUCKETS
 from ml_monitoring.instrument.cells import ExperimentRecorder, cell_of
 from ml_monitoring.instrument.exporters import Exporter, MetricsExporter
@@ -32,7 +32,7 @@ _NO_REQUEST: Final = (
 )
 
 
-class Recorder(Explained):
+class Recorder:
     """Records into one Prometheus registry. Several recorders may share one, if they have the same options.
 
     With the environment variable `ML_MONITORING_INSTRUMENT_DISABLED=1` it records nothing.
@@ -282,7 +282,7 @@ class _CacheMetrics:
         self.entries = metrics.gauge("ml_cache_entries")
 
 
-class CacheRecorder(Explained):
+class CacheRecorder:
     """Records what one cache does."""
 
     def __init__(self, families: _CacheMetrics, name: str) -> None:

@@ -10,7 +10,7 @@ from weakref import WeakSet
 from ml_monitoring.instrument.cells import CellMetrics, CellSeries
 from ml_monitoring.instrument.families import FAILURES, OUTCOMES, Metrics, guarded
 from ml_monitoring.instrument.labels import UNMATCHED, method_label, status_label
-from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, ask, checked_hook, excluded
+from ml_monitoring.instrument.options import ExtraLabels, Hook, OnFailure, Request, ask, checked_hook, excluded
 from ml_monitoring.instrument.process import ProcessMetrics
 from ml_monitoring.instrument.routes import KnownRoute
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars, of_traceparent
@@ -162,9 +162,10 @@ class RequestMetrics:
         """Return whether nothing is recorded."""
         return self._metrics.disabled
 
-    def ask(self, name: str, hook: Hook, request: Request) -> str:
-        """Return what a hook says of a request; empty where it says nothing, or fails, which is counted and logged."""
-        return ask(name, hook, request, self._metrics.hook_failed)
+    @property
+    def hook_failed(self) -> OnFailure:
+        """Return what counts and logs that a hook failed."""
+        return self._metrics.hook_failed
 
     @guarded
     def started(self) -> None:
@@ -239,7 +240,7 @@ class Hooks:
     def __init__(
         self, requests: RequestMetrics, *, exclude: Iterable[str], get_route: Hook, get_variant: Hook | None
     ) -> None:
-        self._requests = requests
+        self._hook_failed = requests.hook_failed
         self._exemplars = requests.exemplars
         self._get_route = checked_hook("get_route", get_route) or get_route
         self._get_variant = checked_hook("get_variant", get_variant)
@@ -251,12 +252,12 @@ class Hooks:
 
     def route(self, request: Request) -> str:
         """Return the template of the route that took the request, or `UNMATCHED`."""
-        return self._requests.ask("get_route", self._get_route, request) or UNMATCHED
+        return ask("get_route", self._get_route, request, self._hook_failed) or UNMATCHED
 
     def set_variant(self, request: Request, context: RequestContext) -> None:
         """Take the variant from the request, unless the handler has set it."""
         if self._get_variant is not None and not context.variant:
-            context.variant = self._requests.ask("get_variant", self._get_variant, request)
+            context.variant = ask("get_variant", self._get_variant, request, self._hook_failed)
 
     def set_trace(self, context: RequestContext, traceparent: str = "") -> None:
         """Take the trace from OpenTelemetry, or from the header that the client sent."""
