@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.notifications import SEVERITIES
-from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.alerting.model.promql import matchers_changed, normalised
 from ml_monitoring.alerting.operate import contents, limits
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
 from ml_monitoring.alerting.operate.reach import name_alerts
@@ -62,7 +62,11 @@ def rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
     for word, matchers in limits.selected(*exprs):
         yield Change(name, f"matcher {word}", "", matchers)
         return
-    if not (is_alike or ((lost or gained) and limits.matches_alike(*exprs))):
+    come, gone = (", ".join(sorted(matchers)) for matchers in matchers_changed(*exprs))
+    if come or gone:
+        word = "changed" if come and gone else "added in it" if come else "removed in it"
+        yield Change(name, f"matchers {word}", gone, come)
+    elif not (is_alike or ((lost or gained) and limits.matches_alike(*exprs))):
         yield Change(name, _EXPRESSION, *exprs)
 
 

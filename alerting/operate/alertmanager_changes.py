@@ -41,7 +41,10 @@ def compare(
     if old is None or new is None:
         return [Change("alertmanager.yml", "no longer written" if new is None else "added")] if old is not new else []
     groups = {
-        "receivers": [*_shared_changes(old, new), *_receivers(old, new)],
+        "receivers": [
+            *(change for change in shared_changes(old, new) if change not in lost_by_all(old, new)),
+            *_receivers(old, new),
+        ],
         "routes": [
             change
             for change in _routes(old.get("route"), new.get("route"), ())
@@ -72,13 +75,11 @@ def _seconds(text: str) -> str:
 
 
 def lost_channels(old: Json | None, new: Json | None) -> list[str]:
-    """Return the names of the receivers that had a channel, and have none any more."""
+    """Return the names of the receivers that had a channel, and have none any more, but for those that all have."""
     before, after = (_by_name(config or {}) for config in (old, new))
-    return [
-        name
-        for name, receiver in before.items()
-        if name in after and any(_channels(receiver).values()) and not any(_channels(after[name]).values())
-    ]
+    of_all = len(_shared(before))
+    own = {name: sum(map(len, _channels(one).values())) - of_all for name, one in before.items()}
+    return [name for name in before if name in after and own[name] and not any(_channels(after[name]).values())]
 
 
 def not_notified(names: Iterable[str]) -> Iterator[Change]:
@@ -99,31 +100,44 @@ def _by_name(config: Json) -> dict[str, Json]:
     return {str(one.get("name")): one for one in mappings(config.get("receivers"))}
 
 
-def _shared_changes(old: Json, new: Json) -> Iterator[Change]:
+def lost_by_all(old: Json | None, new: Json | None) -> list[Change]:
+    """Return which channels all receivers had, and have no more."""
+    changes = shared_changes(old, new) if old and new else ()
+    return [change for change in changes if change.what.endswith("removed")]
+
+
+def shared_changes(old: Json, new: Json) -> Iterator[Change]:
     """Return which channels all receivers have from now on, or have no more, such as the alert log."""
-    before, after = (_shared(_by_name(config)) for config in (old, new))
-    for word, one, other in (("added", after, before), ("removed", before, after)):
-        for kind, number in (Counter(one) - Counter(other)).items():
+    before, after = (_by_name(config) for config in (old, new))
+    # What some have still, or had, neither came nor went for all; another address of the same is no more and no less.
+    come, gone = (
+        sum(one not in _webhooks(those) for one in _shared(these))
+        for these, those in ((after, before), (before, after))
+    )
+    for word, number in (("added", come - gone), ("removed", gone - come)):
+        if number > 0:
             yield Change(
                 "all receivers",
-                f"channels of {_channel(kind)} that all have, such as the alert log, {word}",
+                f"channels of webhook that all have, such as the alert log, {word}",
                 "",
                 str(number),
             )
 
 
-def _shared(receivers: Mapping[str, Json]) -> list[str]:
-    """Return the kind of each webhook that all receivers have."""
+def _webhooks(receivers: Mapping[str, Json]) -> list[Json]:
+    return [one for receiver in receivers.values() for one in _channels(receiver).get("webhook_configs", [])]
+
+
+def _shared(receivers: Mapping[str, Json]) -> list[Json]:
+    """Return each webhook that all receivers have."""
     webhooks = [_channels(one).get("webhook_configs", []) for one in receivers.values()]
     is_of_several = len(webhooks) > 1
-    return [
-        "webhook_configs" for one in (webhooks[0] if is_of_several else []) if all(one in other for other in webhooks)
-    ]
+    return [one for one in (webhooks[0] if is_of_several else []) if all(one in other for other in webhooks)]
 
 
 def _receivers(old: Json, new: Json) -> Iterator[Change]:
     before, after = _by_name(old), _by_name(new)
-    shared = [Counter(_shared(one)) for one in (before, after)]
+    shared = [{"webhook_configs": len(_shared(one))} for one in (before, after)]
     # What is left without a channel is said by itself.
     quiet = lost_channels(old, new)
     for name in [*before, *(name for name in after if name not in before)]:
@@ -140,7 +154,7 @@ def _receivers(old: Json, new: Json) -> Iterator[Change]:
             one, other = (of_it.get(kind, []) for of_it in channels)
             if len(one) != len(other):
                 # What came or went of all is said once.
-                if len(one) - shared[0][kind] != len(other) - shared[1][kind]:
+                if len(one) - shared[0].get(kind, 0) != len(other) - shared[1].get(kind, 0):
                     yield Change(where, f"channels of {_channel(kind)} changed", str(len(one)), str(len(other)))
             elif keys := sorted({key for pair in zip(one, other, strict=True) for key in _differing(*pair)}):
                 # The name of a channel of Slack is no secret.

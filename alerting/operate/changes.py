@@ -36,8 +36,8 @@ _BACKTEST: Final = (
     "How new and changed alerts would have fired on your history, with the `--settings` that NEW was written with: "
     "`ml-monitoring alerts backtest --days 14`"
 )
-# Of more alerts that were added only critical ones have a line each.
-_MOST_ADDED: Final = 12
+# Of more alerts that came or went only critical ones have a line each.
+_MOST_ONE_BY_ONE: Final = 12
 _FILES: Final = "Alertmanager and other files"
 
 
@@ -133,11 +133,12 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     sections = {
         "Notify you no more": [
             *alertmanager_changes.not_notified(silent),
-            *(change for name, change in gone.items() if name not in unheard),
+            *alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager),
+            *_few([name for name in gone if name not in unheard], gone, before, "removed", everything=everything),
             *moved.lost,
         ],
         "May notify you from now on": [
-            *_few_added([name for name in come if name not in unheard], come, after, everything=everything),
+            *_few([name for name in come if name not in unheard], come, after, "added", everything=everything),
             *moved.gained,
         ],
         "Renamed alerts": [Change(one, f"is called **{other}**") for one, other in renamed.items()],
@@ -146,8 +147,8 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             {renamed.get(name, name): pair for name, pair in pairs.items()}, (old.groups, new.groups)
         ),
         "Added or removed, notifying nobody": [
-            *_few_added([name for name in come if name in unheard], come, after, everything=everything),
-            *(change for name, change in gone.items() if name in unheard),
+            *_few([name for name in come if name in unheard], come, after, "added", everything=everything),
+            *_few([name for name in gone if name in unheard], gone, before, "removed", everything=everything),
         ],
         _FILES: others,
         "Recording rules": records if everything else [],
@@ -163,24 +164,27 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         for title, changes in sections.items()
         if changes
     ]
+    if alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager):
+        summary.insert(0, "- receivers: all without a channel that all had")
     hint = [_BACKTEST] if added or rules or reading else []
     if not (summary or listed):
         return "\n".join(redact(change.line()) for change in raw)
     return "\n\n".join(["\n".join(summary), *listed, *hint])
 
 
-def _few_added(
-    names: Sequence[str], lines: Mapping[str, Change], rules: Mapping[str, Json], *, everything: bool
+def _few(
+    names: Sequence[str], lines: Mapping[str, Change], rules: Mapping[str, Json], word: str, *, everything: bool
 ) -> Iterator[Change]:
-    """Return a line for each alert that was added; of many for critical ones, and for each other severity."""
+    """Return a line for each alert that came or went; of many for critical ones, and for each other severity."""
     by_severity: dict[str, list[str]] = {}
-    for name in names:
+    for name in sorted(names, key=lambda name: recorded.rank(rules[name])):
         by_severity.setdefault(_label(rules[name], "severity"), []).append(name)
     for severity, of_it in by_severity.items():
-        if everything or severity == SEVERITIES[0] or len(names) <= _MOST_ADDED or len(of_it) <= MOST_ALIKE:
+        if everything or severity == SEVERITIES[0] or len(names) <= _MOST_ONE_BY_ONE or len(of_it) <= MOST_ALIKE:
             yield from (lines[name] for name in of_it)
         else:
-            what = f"of severity {severity} added; `--all` shows what each says: {', '.join(of_it)}"
+            more = "; `--all` shows what each says" * (word == "added")
+            what = f"of severity {severity} {word}{more}: {', '.join(of_it)}"
             yield Change(f"{len(of_it)} alerts", what)
 
 

@@ -208,7 +208,7 @@ def test_it_is_said_whether_an_alert_comes_sooner_or_later(old: Json, new: Json,
         ("(a > 1 or b > 2)", "(a > 2 or b > 2)", ["threshold changed: `1` → `2`"]),
         ("a * 100 > 5", "a * 10 > 5", ["expression changed: `a * 100 > 5` → `a * 10 > 5`"]),
         ("rate(a[5m]) > 1", "rate(a[9m]) > 1", ["expression changed: `rate(a[5m]) > 1` → `rate(a[9m]) > 1`"]),
-        ('a{b="> 4"} > 1', 'a{b="> 5"} > 1', ['expression changed: `a{b="> 4"} > 1` → `a{b="> 5"} > 1`']),
+        ('a{b="> 4"} > 1', 'a{b="> 5"} > 1', ['matchers changed: `b="> 4"` → `b="> 5"`']),
         (
             "a > 1",
             "a > 2 and b > 3",

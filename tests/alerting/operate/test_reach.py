@@ -287,11 +287,14 @@ def test_a_log_that_all_receivers_have_is_one_line_when_it_comes_or_goes() -> No
     for one in new["receivers"]:
         one["webhook_configs"] = [LOG, {"url": "http://127.0.0.1:9/more"}]
     rules = [{"rules": [alert("Hot")]}]
-    for old, other, word in ((config(), new, "added"), (new, config(), "removed")):
+    for old, other, word, title, count in (
+        (config(), new, "added", "Alertmanager and other files", "Alertmanager and other files: 1 changed"),
+        (new, config(), "removed", "Notify you no more", "receivers: all without a channel that all had"),
+    ):
         assert compare(Version(rules, old), Version(rules, other)).splitlines() == [
-            "- Alertmanager and other files: 1 changed",
+            f"- {count}",
             "",
-            "### Alertmanager and other files",
+            f"### {title}",
             "",
             f"- **all receivers** channels of webhook that all have, such as the alert log, {word}: `1`",
         ]
