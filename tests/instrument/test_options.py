@@ -13,7 +13,7 @@ import pandas
 import prometheus_client
 import pytest
 from django.core.wsgi import get_wsgi_application
-from fastapi import FastAPI
+from fastapi import BackgroundTasks, FastAPI
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
@@ -409,11 +409,30 @@ def test_a_variant_without_a_request_is_noticed_and_no_failure(caplog: pytest.Lo
         recorder.set_variant("B")
     line = test_a_variant_without_a_request_is_noticed_and_no_failure.__code__.co_firstlineno + 3
     assert caplog.messages == [
-        f"set_variant at {__file__}:{line}: no request is recorded here, or it is excluded: use track_request where "
-        "there is no HTTP, and copy_context().run for a thread; it is not recorded, and the program goes on"
+        f"set_variant at {__file__}:{line}: no request is recorded here, or it is excluded or over: use track_request "
+        "where there is no HTTP, and copy_context().run for a thread; it is not recorded, and the program goes on"
     ]
     failures = {"operation": "set_variant"}
     assert recorder._metrics.registry.get_sample_value("ml_instrument_errors_total", failures) == 0
+
+
+def test_a_variant_after_the_end_of_a_request_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    app, recorder = FastAPI(), Recorder(registry=CollectorRegistry())
+    instrument(app, recorder)
+
+    @app.get("/x")
+    def answer(tasks: BackgroundTasks) -> str:
+        recorder.set_variant("A")
+        tasks.add_task(lambda: recorder.set_variant("B"))
+        return "x"
+
+    with asgi_server(app) as client:
+        assert client.get("/x").status_code == 200
+        wait_for(lambda: bool(caplog.messages))
+    line = answer.__code__.co_firstlineno + 3
+    assert [message.partition(", ")[0] for message in caplog.messages] == [
+        f"set_variant at {__file__}:{line}: no request is recorded here"
+    ]
 
 
 def test_a_metric_of_the_user_with_a_name_of_ours_is_named() -> None:

@@ -148,7 +148,7 @@ class _HttpContext(RequestContext):
 
     __slots__ = (
         *("_asked", "_body_read", "_middleware", "_receive", "_receiving", "_send", "_unread", "_withdrawn"),
-        *("ended", "left", "recorded", "scope", "started", "status"),
+        *("ended", "left", "scope", "started", "status"),
     )
 
     def __init__(self, middleware: ASGIMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,7 +164,6 @@ class _HttpContext(RequestContext):
         self._unread: deque[Message] = deque()
         self.status = 0
         self.left = False
-        self.recorded = False
         self.ended = 0.0
         self.started = perf_counter()
 

@@ -27,8 +27,8 @@ from ml_monitoring.instrument.requests import CURRENT, RequestMetrics, VariantMe
 from ml_monitoring.instrument.tracing import Exemplars
 
 _NO_REQUEST: Final = (
-    "no request is recorded here, or it is excluded: use track_request where there is no HTTP, and copy_context().run "
-    "for a thread"
+    "no request is recorded here, or it is excluded or over: use track_request where there is no HTTP, and "
+    "copy_context().run for a thread"
 )
 
 
@@ -160,7 +160,7 @@ class Recorder:
                 cell that it is hashed into is kept: errors and times are then counted by cell as well.
         """
         context = CURRENT.get()
-        if context is None:
+        if context is None or context.recorded:
             self._metrics.note("set_variant", f"{_NO_REQUEST}; it is not recorded")
             return
         context.variant = text("variant", variant)

@@ -28,13 +28,15 @@ class RequestContext:
         exemplar: The trace that it belongs to, if exemplars are on.
         sent: Bytes of the response's body so far.
         cell: Cell of the unit (user, session) that made it, once that is known.
+        recorded: Whether it is over, so that nothing is taken from here any more.
     """
 
-    __slots__ = ("cell", "exemplar", "sent", "variant")
+    __slots__ = ("cell", "exemplar", "recorded", "sent", "variant")
 
     def __init__(self) -> None:
         self.variant = ""
         self.cell = ""
+        self.recorded = False
         self.exemplar: Exemplar | None = None
         self.sent = 0
 
@@ -200,6 +202,7 @@ class RequestMetrics:
             seconds: Until the last byte was handed to the server.
             received: Size of the request's body, if sizes are on and known.
         """
+        context.recorded = True
         method = method_label(method)
         exemplar, variant = context.exemplar, context.variant
         extra = self._labels.values(request, self._metrics.hook_failed) if self._labels.names else ()
