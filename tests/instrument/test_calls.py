@@ -154,6 +154,7 @@ def test_a_block_with_unknown_arguments_is_made_without(
         (APIRouter(), "this APIRouter"),
         (Blueprint("b", "b"), "this Blueprint"),
         ({}, "{}"),
+        ([FastAPI()], "this list"),
         (inspect, "this module"),
     ],
 )

@@ -119,7 +119,8 @@ def shown(value: object) -> str:
     if isinstance(name, str):
         return name
     text = repr(value)
-    return f"this {type(value).__name__}" if text.startswith("<") or len(text) > _LONG or "\n" in text else text
+    is_short = len(text) <= _LONG and "\n" not in text
+    return text if is_short and not text.startswith("<") and " at 0x" not in text else f"this {type(value).__name__}"
 
 
 def _wrong(name: str, value: object, wanted: str) -> str:
