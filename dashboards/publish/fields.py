@@ -96,9 +96,10 @@ def _number(value: Any, unit: str, thresholds: Json) -> str:
         return f"{value}% of the range"
     if not unit:
         return str(value)
-    # What rounding hides is written in full.
     exact, *near = (str(format_value(float(value) * factor, unit)).strip() for factor in (1, 0.999, 1.001))
-    return f"{exact} ({value})" if value and exact in near else exact
+    # What rounding hides is written in full.
+    is_rounded = float(f"{value:.3g}") != value or {exact} == {*near}
+    return f"{exact} ({value})" if value and is_rounded else exact
 
 
 def _mappings(name: str, old: list[Json], new: list[Json], whose: str) -> Iterator[Change]:

@@ -36,8 +36,10 @@ def changed_values(
             yield from changed_values(where, one, other, path=f"{at}.", whose=whose)
         elif one != other and (pairs := _pairs(one, other)):
             for place, (part, another) in enumerate(pairs, 1):
-                name = next((str(part[word]) for word in _NAMES if part.get(word)), f"#{place}")
+                name = _name(part, f"#{place}")
                 yield from changed_values(where, part, another, path=f"{at}.{name}.", whose=whose)
+        elif one != other and (parts := _come_or_gone(one, other)):
+            yield Change(where, f"{at}{whose} {parts[0]}", "", parts[1])
         elif one != other:
             word = changed_query(one, other) if key in _QUERIES else "changed"
             yield Change(where, f"{at}{whose} {word}", text_of(one), text_of(other))
@@ -54,6 +56,22 @@ def text_of(value: Any) -> str:
     if value is None:
         return "nothing"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _come_or_gone(old: Any, new: Any) -> tuple[str, str] | None:
+    """Return which parts of a list came, or went, when nothing else changed."""
+    lists = [one if isinstance(one, list) else [] if one is None else None for one in (old, new)]
+    if lists[0] is None or lists[1] is None or not all(isinstance(one, dict) for one in (*lists[0], *lists[1])):
+        return None
+    for word, these, those in (("added", lists[1], lists[0]), ("removed", lists[0], lists[1])):
+        rest = [one for one in these if one not in those]
+        if rest and [one for one in these if one in those] == those:
+            return word, ", ".join(_name(one, text_of(one)) for one in rest)
+    return None
+
+
+def _name(part: Json, otherwise: str) -> str:
+    return next((str(part[word]) for word in _NAMES if part.get(word)), otherwise)
 
 
 def _pairs(old: Any, new: Any) -> list[tuple[Json, Json]]:

@@ -147,7 +147,7 @@ def test_a_dry_run_shows_queries_thresholds_and_units_that_change_and_writes_not
         "update     Runs (runs) in ML\n"
         "  changed by the push:\n"
         "    - Targets: query A changed: `up` → `sum(up)`\n"
-        "    - Targets: thresholds changed: `green from the start, red from 1`\n"
+        "    - Targets: thresholds changed: `green, red from 100%`\n"
         "    - Targets: unit changed: `locale` → `percentunit`\n"
         "1 to update, 1 unchanged; nothing was changed (dry run)\n"
     )

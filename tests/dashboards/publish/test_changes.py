@@ -112,6 +112,15 @@ def test_mappings_are_said_in_words(old: Json, new: Json, line: list[str]) -> No
     assert all(one.startswith(start) for one, start in zip(found, line, strict=True))
 
 
+def test_parts_of_lists_that_came_or_went_are_named() -> None:
+    links = [{"title": "Runbooks", "url": "/a"}, {"title": "Logs", "url": "/b"}]
+    assert said(page(links=links), page(links=links[1:])) == ["- **Heat** links removed: `Runbooks`"]
+    assert said(page(), page(transformations=[{"id": "merge"}])) == ["- **Heat** transformations added: `merge`"]
+    assert said(page(links=links), page(links=[links[0], links[1] | {"url": "/c"}])) == [
+        "- **Heat** links.Logs.url changed: `/b` → `/c`"
+    ]
+
+
 def test_thresholds_are_said_in_their_unit_those_of_columns_too() -> None:
     def of(value: float, unit: str, mode: str = "absolute") -> Json:
         steps = [{"color": "transparent", "value": None}, {"color": "#d50b3e", "value": value}]
