@@ -78,9 +78,9 @@ def run(options: argparse.Namespace) -> int:
     print(f"Silenced{begins} until {until}: {options.reason} ({silence.id}): {maintenance.whose(silence)}")
     if not teams:
         print("This includes alerts that are not of this stack.")
-    count = len(client.silenced()[silence.id])
-    print(_what_it_does(silence, count))
-    if not count:
+    names = client.silenced()[silence.id]
+    print(_what_it_does(silence, names))
+    if not names:
         for line in _unseen(options.labels, client):
             print(line)
     if teams and not options.labels:
@@ -92,13 +92,16 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _what_it_does(silence: Silence, count: int) -> str:
+def _what_it_does(silence: Silence, names: Sequence[str]) -> str:
     if silence.is_pending:
         # Whole minutes, and one that is not over yet.
         wait = -((datetime.now(UTC) - silence.starts).total_seconds() // 60) * 60
         return f"It begins in {durations.format_seconds(wait)}; nothing is silenced yet."
-    fires = "1 alert that fires" if count == 1 else f"{count or 'no'} alerts that fire"
-    return f"It silences {fires} now."
+    if not names:
+        return "It silences no alerts that fire now."
+    fires = "1 alert that fires" if len(names) == 1 else f"{len(names)} alerts that fire"
+    # All of them: afterwards it is compared which of them ended meanwhile.
+    return f"It silences {fires} now: {', '.join(maintenance.counted(names))}."
 
 
 def _note_others(options: argparse.Namespace, teams: Sequence[str], client: AlertmanagerClient) -> None:

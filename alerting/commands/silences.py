@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,9 +11,10 @@ from ml_monitoring.alerting.commands.maintenance import how_to_end
 from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
 from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.differences import few
 
 # Names of alerts that a line has room for.
-_SHOWN: Final = 5
+_SHOWN: Final = 20
 HELP = "list what is silenced now or will be, by whom, until when, and how each is ended"
 
 
@@ -44,10 +44,7 @@ def _kept_quiet(names: Sequence[str]) -> str:
     """Return how many alerts fire and are not sent, and which."""
     if not names:
         return "no alert fires"
-    counts = Counter(sorted(names)).most_common()
-    shown = [f"{name} x{count}" if count > 1 else name for name, count in counts[:_SHOWN]]
-    more = [f"{len(counts) - _SHOWN} more"] if len(counts) > _SHOWN else []
-    return f"{len(names)} alert{'s' * (len(names) != 1)}: {', '.join(shown + more)}"
+    return f"{len(names)} alert{'s' * (len(names) != 1)}: {', '.join(few(maintenance.counted(names), _SHOWN))}"
 
 
 def _matchers(silence: Silence) -> str:

@@ -6,6 +6,7 @@ Others may share the Alertmanager: their alerts are silenced where that is asked
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -20,6 +21,12 @@ _NOT_THE_WATCHDOG: Final = {"name": "alertname", "value": "MlMonitoringWatchdog"
 _SIGNS: Final = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
 # Alertmanager wants at least one matcher that does not match the empty text.
 _ANY: Final = {"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True}
+
+
+def counted(names: Sequence[str]) -> list[str]:
+    """Return the names of alerts, those of several with how many they are first."""
+    counts = Counter(sorted(names)).most_common()
+    return [f"{name} x{count}" if count > 1 else name for name, count in counts]
 
 
 def begin(
