@@ -148,7 +148,8 @@ def load_to_write(
     for sentence in switched_off(layers):
         _note(sentence)
     for alert in ALERTS:
-        if said := always(alert, thresholds.alerts[alert.name]):
+        usual = layers.defaults["alerts"][alert.name].get("threshold")
+        if said := always(alert, thresholds.alerts[alert.name], usual):
             _note(layers.problem(("alerts", alert.name, "threshold"), said))
     say_slips(options, thresholds)
     say_which(options)

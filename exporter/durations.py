@@ -22,6 +22,7 @@ _EXACT: Final = ("y", "w", "d")
 _PARTS: Final = "".join(f"(?:([0-9]+){unit})?" for unit in _UNITS)
 PATTERN: Final = f"^(?:0|(?=[0-9]){_PARTS})$"
 _DURATION: Final = re.compile(PATTERN)
+_FRACTION: Final = re.compile(r"(\d{1,6}\.\d{1,3})(w|d|h|m|s)")
 
 
 def parse(text: str) -> float:
@@ -34,11 +35,17 @@ def parse(text: str) -> float:
     if not found:
         if text.startswith("-") and _DURATION.fullmatch(text[1:]):
             raise ValueError("must not be negative")
-        raise ValueError("not a duration: write it as 30s, 5m, 6h, 1d or 1h30m")
+        raise ValueError(f"not a duration: write it as {_without_point(text) or '30s, 5m, 6h, 1d or 1h30m'}")
     milliseconds = sum(int(number or 0) * size for number, size in zip(found.groups(), _UNITS.values(), strict=True))
     if milliseconds / 1000 > _LONGEST:
         raise ValueError("longer than Prometheus can count")
     return milliseconds / 1000
+
+
+def _without_point(text: str) -> str:
+    """Return a duration such as `0.5h` in whole numbers; empty where it is something else."""
+    found = _FRACTION.fullmatch(text.strip())
+    return format_seconds(float(found[1]) * _UNITS[found[2]] / 1000) if found else ""
 
 
 def parse_positive(text: str) -> float:

@@ -77,6 +77,8 @@ def read_environment(
     settings: dict[str, Any] = {}
     places: dict[Location, tuple[str, int]] = {}
     for name, value in sorted(environ.items()):
+        if name != name.upper() and name.upper().startswith(PREFIX) and not name.startswith(PREFIX):
+            problems.append(f"{name}: variables are in capitals; did you mean {name.upper()}?")
         # An empty variable is what compose files pass for "not set".
         if not name.startswith(PREFIX) or name in _OTHER_VARIABLES or not value or _is_of_a_service(name, value):
             continue

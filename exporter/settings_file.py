@@ -27,6 +27,7 @@ from ml_monitoring.exporter.settings_hints import (
     MEANT,
     MODELS,
     Location,
+    choices_at,
     fields_at,
     first_field,
     is_joined,
@@ -210,6 +211,8 @@ class Layers:
                 location = self._variable_below(location)
             else:
                 message = COMMENT if self._is_comment(location) else self._words(problem, location)
+            if problem["type"] == "union_tag_not_found":
+                message += f": one of {', '.join(choices_at(model, location, 'kind'))}"
             if problem["type"] in MODELS and is_key_among_names(model, location):
                 message = BELOW_A_NAME
             elif problem["type"] == "model_type":
@@ -220,8 +223,20 @@ class Layers:
                     continue
                 message = self._without_settings(model, location)
             # What is compared in one place may find several.
-            found += [(location, line) for line in message.splitlines()]
+            is_ours = problem["type"] == "value_error"
+            found += [
+                self._of_its_key(model, location, line) if is_ours else (location, line)
+                for line in message.splitlines()
+            ]
         return found
+
+    def _of_its_key(self, model: type[BaseModel], location: Location, message: str) -> tuple[Location, str]:
+        """Return the given setting of a message that begins with its name below the section that it was found in."""
+        names, colon, said = message.partition(": ")
+        key, *below = names.split(".")
+        at = (*location, key, *below)
+        is_key = colon and " " not in names and key in keys_at(model, location) and self.value(at) is not None
+        return (at, said) if is_key else (location, message)
 
     def _words(self, problem: ErrorDetails, location: Location) -> str:
         """Return what is wrong with a value, and what of it YAML has read otherwise than it is meant."""
@@ -241,7 +256,8 @@ class Layers:
         places = elsewhere(model, location)
         # That a key exists elsewhere says more than that another one looks a little like it.
         is_typo = bool(get_close_matches(str(location[-1]), fields_at(model, location[:-1]), 1, _TYPO))
-        return self._misplaced(model, location) or (near if is_typo else places or near)
+        said = self._misplaced(model, location) or (near if is_typo else places or near)
+        return said or (f"; there are: {', '.join(model.model_fields)}" if len(location) == 1 else "")
 
     def _misplaced(self, model: type[BaseModel], location: Location) -> str:
         """Return which line is indented wrongly, or which file is the wrong one; nothing where neither is known."""
@@ -286,7 +302,10 @@ class Layers:
         value = self.value(location)
         if isinstance(value, str) and is_joined(value, fields_at(model, location)):
             return f"must hold settings: write a blank behind the colon, `{value.partition(':')[0]}: ...`"
-        return f"must hold settings: write `{first_field(model, location)}: ...` on a line of its own below it"
+        first, place = first_field(model, location), self._places.get(location)
+        if place is not None and not place.line:
+            return f"is a section: its settings have variables of their own, such as {place.origin}__{first.upper()}"
+        return f"must hold settings: write `{first}: ...` on a line of its own below it"
 
     def _lacks_indent(self, model: type[BaseModel], location: Location, other: Location) -> bool:
         """Tell whether a setting holds nothing as another one stands beside it that belongs below it."""

@@ -151,6 +151,12 @@ def _kinds_at(model: type[BaseModel], location: Location) -> list[Any]:
     return kinds
 
 
+def choices_at(model: type[BaseModel], location: Location, key: str) -> list[str]:
+    """Return what a key may be that tells the kinds of settings at a location apart."""
+    fields = [kind.model_fields.get(key) for kind in _kinds_at(model, location) if hasattr(kind, "model_fields")]
+    return [str(choice) for field in fields if field for choice in get_args(field.annotation)]
+
+
 def keys_at(model: type[BaseModel], location: Location) -> dict[str, FieldInfo]:
     """Return what may stand right below a location, not below a name of the user's choice there."""
     models = [kind for kind in _kinds_at(model, location) if isinstance(kind, type) and issubclass(kind, BaseModel)]

@@ -108,7 +108,11 @@ def _follows(place: Location, message: str, left_out: set[Location], model: type
                     return True
             elif re.search(rf"\b{re.escape(key)}\b", message):
                 return True
-    return False
+    # Or it was compared with a setting beside it.
+    beside = {
+        str(other[len(place) - 1]) for other in left_out if _is_of(other, place[:-1]) and len(other) >= len(place)
+    }
+    return any(re.search(rf"\b{re.escape(one)}\b", message) for one in beside & fields_at(model, place[:-1]).keys())
 
 
 class _Rest:

@@ -58,7 +58,7 @@ _MISTAKES: Final[tuple[tuple[tuple[str, ...], Any, str], ...]] = (
     ((*_CHECKOUT, "baseline"), "older", "baseline: 'older' is none of the arms old, new"),
     ((*_CHECKOUT, "end"), "2026-01-01", "end: not after start"),
     ((*_CHECKOUT, "link"), 5, "checkout.link: must be a text"),
-    ((*_CHECKOUT, "metrics", "sales", "margin"), 0.1, "metrics.sales: margin: only a guardrail has one"),
+    ((*_CHECKOUT, "metrics", "sales", "margin"), 0.1, "metrics.sales.margin: only a guardrail has one"),
     ((*_CHECKOUT, "database"), "nowhere", "database: 'nowhere' is not in sources.experiments.databases"),
 )
 # Pairs of which the second is reported once the first is corrected: a declaration or a query whose own settings do not

@@ -64,7 +64,7 @@ _EXPERIMENT = (
         ),
         (
             "sources: {queries: {a: {uri: 'sqlite:////x', sql: S, metrics: {a: {type: counter, value: a, help: A.}}}}}",
-            "sources.queries.a: metrics.a: the name of a counter ends in _total: call it a_total",
+            "sources.queries.a.metrics.a: the name of a counter ends in _total: call it a_total",
         ),
         ("sources: {mlflow: {uri: postgres//db/mlflow}}", "sqlite:///: a colon is missing before //"),
         ("sources: {mlflow: {uri: 'uri: sqlite:////x'}}", "without a key before it"),

@@ -15,7 +15,7 @@ from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClien
 from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, Outcome, test_fire
 from ml_monitoring.exporter import command_line, durations
-from ml_monitoring.exporter.errors import ConfigError, UsageError
+from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 HELP = "send a test alert through Alertmanager and say what came of it"
@@ -160,8 +160,6 @@ def _reached(options: argparse.Namespace, channels: Mapping[str, ChannelSettings
         raise UsageError([f"--team {options.team}: channel {name} is for {', '.join(channel.teams)} only"])
     # Escalations are critical.
     severities = {*channel.severities, *(["critical"] if channel.escalations else [])}
-    if not severities:
-        raise ConfigError([f"channel {name} gets no alerts: it has neither severities nor escalations"])
     if options.severity and options.severity not in severities:
         raise UsageError([f"--severity {options.severity}: channel {name} is for {', '.join(sorted(severities))} only"])
     team = options.team or next(iter(channel.teams), "platform")

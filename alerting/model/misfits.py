@@ -49,11 +49,22 @@ def _never(alert: Alert, threshold: float | str) -> str:
     return ""
 
 
-def always(alert: Alert, numbers: Numbers) -> str:
-    """Return that all values but one are beyond the threshold of an alert on a share; empty where that is not so."""
+def always(alert: Alert, numbers: Numbers, usual: object) -> str:
+    """Return that most values are beyond the threshold of an alert on a share; empty where that is not so.
+
+    Args:
+        alert: The alert.
+        numbers: Its numbers.
+        usual: Its threshold by default.
+    """
     is_share = alert.signal.unit is Unit.RATIO and not alert.signal.signed
     if is_share and alert.comparison == "<" and numbers.threshold == 1 and numbers.enabled:
         return f"as good as always fires: nearly every value is below 1{_PERCENT}"
+    given = numbers.threshold
+    if not (isinstance(given, float) and isinstance(usual, float)):
+        return ""
+    if is_share and alert.comparison == "<" and numbers.enabled and usual < _HALF < given:
+        return f"fires below {given:.12g}, by default below {usual:.12g}: write {1 - given:.12g} if the rest is meant"
     return ""
 
 
@@ -77,6 +88,7 @@ def _check_confidence(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location
         yield ("confidence",), "this alert does not judge chance"
 
 
+_HALF = 0.5
 _PERCENT = ", which is 100 %: write 0.01 for 1 %"
 # What a number in a unit must be, in words and as a range; other units take any number.
 _COUNT = (0, sys.float_info.max, "a count")

@@ -134,6 +134,12 @@ class ChannelModel(StrictModel):
     severities: tuple[Severity, ...] = ("critical", "warning")
     escalations: bool = False
 
+    @model_validator(mode="after")
+    def _gets_alerts(self) -> Self:
+        if not self.severities and not self.escalations:
+            raise ValueError("severities: gets no alerts: name some, or leave the line out for critical and warning")
+        return self
+
 
 class Email(ChannelModel):
     """Messages over SMTP."""

@@ -84,6 +84,9 @@ class Section(BaseModel):
                 yield name, _promql(value)
 
 
+_SHORTEST_WINDOW: Final = "1m"
+
+
 class Traffic(Section):
     """How far back the rules on services look."""
 
@@ -93,6 +96,13 @@ class Traffic(Section):
     day: Duration
     week: Duration
     around: Duration
+
+    @model_validator(mode="after")
+    def _windows_have_scrapes(self) -> Self:
+        for name, value in (("window", self.window), ("quality_window", self.quality_window)):
+            if durations.parse(value) < durations.parse(_SHORTEST_WINDOW):
+                raise ValueError(f"{name}: must be at least {_SHORTEST_WINDOW}, as a rate needs some scrapes")
+        return self
 
     @model_validator(mode="after")
     def _around_is_short(self) -> Self:
@@ -135,6 +145,12 @@ class Business(Section):
     infrastructure_annual_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     assumed_baseline: Assumed
     assumed_candidate: Assumed
+
+    @model_validator(mode="after")
+    def _variants_differ(self) -> Self:
+        if self.baseline == self.candidate:
+            raise ValueError(f"candidate: is {self.candidate}, as is baseline: a variant is compared with another one")
+        return self
 
     def placeholders(self) -> Iterator[tuple[str, str]]:
         """Yield the settings, those of the assumed variants, and the factor that the accuracy's unit means."""

@@ -318,7 +318,7 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
 
 def _of_unknown(name: str, alerts: Mapping[str, Alert]) -> str:
     """Return what is wrong with a name that no alert has."""
-    hint = suggestion(name, alerts)
+    hint = suggestion(name, alerts) or f"; one of your own is a file that `ml-monitoring new alert {name}` writes"
     if name in fields_at(Numbers, ()):
         hint = "; it is a key of an alert: indent it below the alert"
     elif any(name in alert.parameters for alert in alerts.values()):
@@ -343,6 +343,9 @@ def _left_empty(layers: Layers) -> Iterator[tuple[Location, str]]:
         match at:
             case ("notifications", "channels" | "actions" | "mute_times", _) if layers.is_left_empty(at):
                 yield at, "is empty: give its settings, delete it, or write null to take away what is below it"
+            # No severities are none, but no teams would be all.
+            case ("notifications", "channels", _, "teams") if layers.value(at) == []:
+                yield at, "names none: name some, or leave the line out for all teams"
 
 
 def switched_off(layers: Layers) -> Iterator[str]:

@@ -106,7 +106,7 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
         f"ok    settings      {config}",
         f"FAIL  web           {config}:2: web.config_file: {folder}/web.yml: cannot be read: No such file or directory",
         f"FAIL  mlflow        no MLflow tables found (sources.mlflow.uri, {config}:5) - "
-        "check the database name and search_path; "
+        "check which database it is, and with PostgreSQL the search_path; "
         "a new store gets its tables when MLflow first uses it",
         "FAIL  prometheus    http://127.0.0.1:1 cannot be reached: Connection refused: does it run there, and on this "
         f"port? (prometheus.url, {config}:3) - is prometheus.url right?",

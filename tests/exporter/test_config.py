@@ -283,7 +283,7 @@ def test_a_flag_that_cannot_be_used_is_named(flag: str, value: object, problem: 
 
 def test_two_ways_to_listen_in_one_file_are_refused(file: Path) -> None:
     file.write_text("sources: {mlflow: {uri: 'sqlite:///m.db'}}\nweb: {port: 1, listen_addresses: [':2']}")
-    assert _problems(file) == (f"{file}:2: web: listen_addresses: given together with host or port; keep one of them",)
+    assert _problems(file) == (f"{file}:2: web.listen_addresses: given together with host or port; keep one of them",)
 
 
 @pytest.mark.parametrize("rest", ["?token=hunter2", "/x?token=hunter2", "#hunter2"])

@@ -163,7 +163,7 @@ def test_variables_for_servers_say_nothing_of_a_database() -> None:
         (_SERVER | {"MLFLOW_TRACKING_USERNAME": "s3cret"}, "sources.mlflow: password: username and password belong"),
         (
             _STORE | {"ML_MONITORING_SOURCES__MLFLOW__TOKEN": "s3cret"},
-            "sources.mlflow: token: is for a tracking",
+            "ML_MONITORING_SOURCES__MLFLOW__TOKEN: is for a tracking",
         ),
     ],
 )
@@ -171,6 +171,24 @@ def test_what_a_server_cannot_be_asked_with_is_named_and_not_shown(settings: dic
     (said,) = _problems(settings)
     assert problem in said
     assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ml_monitoring_web__port", "variables are in capitals; did you mean ML_MONITORING_WEB__PORT?"),
+        (
+            "ML_MONITORING_SOURCES__FLEET",
+            "is a section: its settings have variables of their own, such as ML_MONITORING_SOURCES__FLEET__PATH",
+        ),
+        (
+            "ML_MONITORING_LOG",
+            "is a section: its settings have variables of their own, such as ML_MONITORING_LOG__LEVEL",
+        ),
+    ],
+)
+def test_a_variable_that_is_no_settings_is_said_to_be_another(name: str, said: str) -> None:
+    assert _problems(_STORE | {name: "sqlite:"}) == (f"{name}: {said}",)
 
 
 def test_a_store_that_cannot_be_read_is_blamed_on_its_variable() -> None:

@@ -56,7 +56,7 @@ def _alerting(path: Path, text: str) -> tuple[str, ...]:
         ("mlflow: {uri: 'sqlite:////x', top: '1,000'}", "mlflow.top: is no whole number: write 1000"),
         (
             "mlflow: {uri: 'postgresql://u@h/d', password: p, username: u}",
-            f"mlflow: username: {_OF_SERVER}\nown.yml:1: sources.mlflow: password: {_OF_SERVER}",
+            f"mlflow.username: {_OF_SERVER}\nown.yml:1: sources.mlflow.password: {_OF_SERVER}",
         ),
     ],
 )

@@ -116,7 +116,8 @@ def require_schema(columns: Mapping[str, frozenset[str]]) -> None:
         raise SourceError(
             Reason.SCHEMA,
             "no MLflow tables found",
-            hint="check the database name and search_path; a new store gets its tables when MLflow first uses it",
+            hint="check which database it is, and with PostgreSQL the search_path; "
+            "a new store gets its tables when MLflow first uses it",
         )
     missing = [f"table {table}" for table in missing_tables]
     if len(missing) > len(_REQUIRED) // 2:
@@ -125,7 +126,7 @@ def require_schema(columns: Mapping[str, frozenset[str]]) -> None:
             Reason.SCHEMA,
             f"no MLflow store: of its tables there is only {there}; it lacks {', '.join(missing)}",
             # MySQL shows nobody a table that he may not read.
-            hint="check the database name, the search_path, and what the user may read",
+            hint="check which database it is, with PostgreSQL the search_path, and what the user may read",
         )
     for table, names in _REQUIRED.items():
         missing += [f"column {table}.{name}" for name in names if name not in columns.get(table, names)]

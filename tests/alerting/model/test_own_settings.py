@@ -153,7 +153,7 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
         ),
         (
             "notifications:\n  channels:\n    chat: {channel: '#a'}",
-            "3: notifications.channels.chat: lacks its kind",
+            "3: notifications.channels.chat: lacks its kind: one of email, slack, pagerduty, msteams, webhook",
         ),
         (
             "notifications:\n  channels:\n    chat:\n      kind: slack\n      channel: 5\n      api_url_file: /x",
@@ -192,6 +192,26 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
             "notifications:\n  channels:\n    chat:\n    kind: slack",
             "4: notifications.channels.kind: is a key of what is named above it: indent it further than that name",
         ),
+        (
+            "alerts:\n  ShopSlow: {expr: up}",
+            "2: alerts.ShopSlow: no alert has this name; one of your own is a file that "
+            "`ml-monitoring new alert ShopSlow` writes",
+        ),
+        (
+            "business:\n  window: 1h\n  candidate: A",
+            "3: business.candidate: is A, as is baseline: a variant",
+        ),
+        ("traffic:\n  day: 1d\n  window: 10s", "3: traffic.window: must be at least 1m, as a rate needs some scrapes"),
+        ("traffic:\n  window: 0.5h", "2: traffic.window: not a duration: write it as 30m"),
+        (
+            "notifications:\n  channels:\n    chat:\n      kind: webhook\n      url: http://x/\n      severities: []",
+            "6: notifications.channels.chat.severities: gets no alerts: name some, or leave the line out",
+        ),
+        (
+            "notifications:\n  channels:\n    chat:\n      kind: webhook\n      url: http://x/\n      teams: []",
+            "6: notifications.channels.chat.teams: names none: name some, or leave the line out for all teams",
+        ),
+        ("thresholds: {}", "1: thresholds: unknown key; there are: traffic, business, ab_test, "),
         ("links:\n  grafana: grafana:3000", "2: links.grafana: has no scheme: put http:// or https:// in front"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_missing_database(postgres_server: PostgresServer, write_config: Write
 
 def test_a_database_without_mlflow_tables(postgres_database: str, write_config: WriteConfig) -> None:
     with serving(write_config(postgres_database)) as exporter:
-        _assert_down(exporter, Reason.SCHEMA, "no MLflow tables found", "check the database name and search_path")
+        _assert_down(exporter, Reason.SCHEMA, "no MLflow tables found", "check which database it is")
         write_reference_store(postgres_database)
         exporter.wait_for(_FINISHED, 7, timeout=60)
 
