@@ -104,6 +104,6 @@ def test_that_nearly_all_values_are_below_a_threshold_is_noted(
 def test_a_threshold_of_the_other_side_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generated("alerts: {HostDiskFull: {threshold: 0.9}}", tmp_path) == 0
     assert (
-        f"note: {tmp_path}/own.yml:2: alerts.HostDiskFull.threshold: fires below 0.9, by default below 0.05: write 0.1 if"
-        " the rest is meant\n"
+        f"note: {tmp_path}/own.yml:2: alerts.HostDiskFull.threshold: fires below 0.9, by default below 0.05: write 0.1 "
+        "if the rest is meant\n"
     ) in capsys.readouterr().err
