@@ -233,6 +233,10 @@ def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
         ),
         ({"labels": {5: "x"}}, "labels: 5 is not the name of a label"),
         ({"exporter": Textfile}, "exporter: Textfile is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
+        (
+            {"exporter": "http://user:p@ss@x"},
+            "exporter: 'http://...@x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile",
+        ),
         ({"exporter": "http://x"}, "exporter: 'http://x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
     ],
 )

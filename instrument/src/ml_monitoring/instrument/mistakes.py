@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import inf, isfinite
 from typing import Final
@@ -118,7 +119,8 @@ def shown(value: object) -> str:
     name = getattr(value, "__qualname__", None)
     if isinstance(name, str):
         return name
-    text = repr(value)
+    # Up to the last @ of an address there may be a password.
+    text = re.sub(r"(\w+://).*@", r"\1...@", repr(value))
     is_short = len(text) <= _LONG and "\n" not in text
     return text if is_short and not text.startswith("<") and " at 0x" not in text else f"this {type(value).__name__}"
 
