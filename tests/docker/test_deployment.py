@@ -55,8 +55,12 @@ def test_own_numbers_are_taken_and_a_mistake_is_refused_with_its_line(deployed: 
     finally:
         own.unlink()
     assert refused.returncode == 1
-    message = f"error: {own}:2: alerts.MlflowRunHangs: no alert has this name; did you mean MlflowRunHanging?"
-    assert message in refused.stderr
+    # Tried before anything is built.
+    message = (
+        f"FAIL  alerting        {own}:2: alerts.MlflowRunHangs: no alert has this name; did you mean MlflowRunHanging?"
+    )
+    assert message in refused.stdout
+    assert refused.stderr == "Nothing was changed.\n"
     deployed.do("up")
 
 
