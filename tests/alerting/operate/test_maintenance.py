@@ -131,7 +131,8 @@ def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys:
     for team in ("mlops", "growth", "platform"):
         assert main(["maintenance", address, "--duration=2h", f"--reason={team}", f"--label=team={team}"]) == 0
         said = capsys.readouterr().out
-        assert f"It silences {'no alerts that fire' if team == 'platform' else '1 alert that fires'} now.\n" in said
+        fires = "no alerts that fire now" if team == "platform" else "1 alert that fires now: Broken"
+        assert f"It silences {fires}.\n" in said
         ids[team] = re.findall(r"maintenance-end (\S+)", said)[0]
     described = {}
     for one in AlertmanagerClient(server.url).silences():
@@ -218,7 +219,7 @@ def test_every_silence_is_listed_with_whose_it_is_and_how_it_ends(
     assert capsys.readouterr().out.splitlines() == [
         f'In force (1 alert: Broken): looking into it, by {me}: alerts with job="shop", team!~"a|b"',
         f"  {begun[others.id]}; end it with: {expire.format(others.id)}",
-        f"In force (8 alerts: A x2, Broken x2, B, C, D, 1 more): disks, by {me}: alerts with team=mlops",
+        f"In force (8 alerts: A x2, Broken x2, B, C, D, E): disks, by {me}: alerts with team=mlops",
         f"  {begun[ours]}; end it with: {spelled('alerts', 'maintenance-end', ours, '--alertmanager', server.url)}",
         f'Planned: later, by {me}: alerts with job="shop"',
         f"  {begun[tonight.id]}; end it with: {expire.format(tonight.id)}",
@@ -331,7 +332,7 @@ def test_a_value_that_nothing_has_which_fires_is_named(
     arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=disks", "--label", label]
     assert main(arguments) == 0
     _silenced, count, *unseen, _hint = capsys.readouterr().out.splitlines()
-    assert count == f"It silences {'no alerts that fire' if said else '1 alert that fires'} now."
+    assert count == f"It silences {'no alerts that fire now' if said else '1 alert that fires now: Broken'}."
     assert unseen == [said] * bool(said)
 
 
@@ -370,7 +371,7 @@ def test_labels_that_prometheus_adds_to_what_fires_are_known(
     assert "no alert has a label region; " in capsys.readouterr().err
     server.fire(LABELS | {"region": "eu"})
     assert main([*arguments, *own]) == 0
-    assert "It silences 1 alert that fires now." in capsys.readouterr().out
+    assert "It silences 1 alert that fires now: Broken." in capsys.readouterr().out
 
 
 def test_another_programs_address_is_asked_about(server: Alertmanager, capsys: pytest.CaptureFixture[str]) -> None:
