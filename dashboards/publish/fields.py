@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ml_monitoring.dashboards.publish.hues import hue
+from ml_monitoring.dashboards.publish.hues import hue, judgement
 from ml_monitoring.dashboards.publish.values import changed_values, text_of
 from ml_monitoring.dashboards.render.units import format_value
 from ml_monitoring.exporter.differences import Change
@@ -66,16 +66,19 @@ def _unit(options: Json) -> str:
 
 def _thresholds(name: str, old: Json, new: Json, whose: str, units: tuple[str, str]) -> Iterator[Change]:
     before, after = (one.get("steps") or [] for one in (old, new))
-    is_judged_alike = old.get("mode") == new.get("mode") and _judged(before) == _judged(after)
+    modes = {one.get("mode") or "absolute" for one in (old, new)}
+    is_judged_alike = _judged(before) == _judged(after) and (len(modes) == 1 or not _judged(before))
     said = [_steps(one, unit, shades=is_judged_alike) for one, unit in ((old, units[0]), (new, units[1]))]
     if said[0] == said[1]:
         said = [text_of(one) for one in (old, new)]
-    # Another shade is a matter of looks, red in place of green is none.
+    # Another shade, or blue in place of green, is a matter of looks; red in place of green is none.
     yield Change(name, f"{'looks of ' * is_judged_alike}thresholds{whose} changed", *said)
 
 
 def _judged(steps: list[Json]) -> list[tuple[str, Any]]:
-    return [(hue(str(step.get("color"))), step.get("value")) for step in steps]
+    """Return what values are judged by from where on: nothing where there is one colour for all of them."""
+    judged = [(judgement(str(step.get("color"))), step.get("value")) for step in steps]
+    return [] if [value for _colour, value in judged] == [None] else judged
 
 
 def _steps(thresholds: Json, unit: str, *, shades: bool) -> str:
@@ -111,7 +114,7 @@ def _mappings(name: str, old: list[Json], new: list[Json], whose: str) -> Iterat
             yield Change(
                 name, f"mapping of {value}{whose} {'added' if one is None else 'removed'}", "", _as(one or other)
             )
-        elif one[0] != other[0] or hue(one[1]) != hue(other[1]):
+        elif one[0] != other[0] or judgement(one[1]) != judgement(other[1]):
             yield Change(name, f"mapping of {value}{whose} changed", _as(one), _as(other))
         elif one != other:
             yield Change(name, f"looks of mapping{whose} changed", *(f"{value}: {each[1]}" for each in (one, other)))

@@ -1,4 +1,4 @@
-"""What a colour is called, by which it is seen whether it judges otherwise: all shades of red are red."""
+"""What a colour is called and judges: all shades of red are red, and what does not warn is of looks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Final
 _HUES: Final = ((0, "red"), (15, "orange"), (42, "yellow"), (70, "green"), (165, "blue"), (250, "purple"), (330, "red"))
 # With less saturation than this a colour is grey.
 _GREY: Final = 0.15
+# What warns; green, blue, grey and no colour say alike that all is well, or nothing.
+_WARNING: Final = frozenset({"red", "orange", "yellow"})
 _SHADE: Final = re.compile(r"(?:(?:super|semi)-)?(?:light|dark)-")
 
 
@@ -26,3 +28,9 @@ def hue(colour: str) -> str:
     if saturation < _GREY:
         return "grey"
     return next(name for start, name in reversed(_HUES) if turn * 360 >= start)
+
+
+def judgement(colour: str) -> str:
+    """Return what a colour warns of by its name; empty where it does not warn."""
+    name = hue(colour)
+    return name if name in _WARNING else ""

@@ -8,7 +8,7 @@ import pytest
 
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.publish.changes import pages_of
-from ml_monitoring.dashboards.publish.hues import hue
+from ml_monitoring.dashboards.publish.hues import hue, judgement
 from ml_monitoring.dashboards.publish.looks import is_of_looks
 
 
@@ -47,11 +47,18 @@ def page(*colours: str) -> dict[str, Any]:
         (("red", "green"), ("green", "red"), False),
         ((Colour.FAILURE, Colour.GOOD), (Colour.GOOD, Colour.FAILURE), False),
         ((Colour.GOOD, Colour.WARNING), (Colour.GOOD, Colour.FAILURE), False),
+        ((Colour.NEUTRAL,), (Colour.CLEAR,), True),
+        (("red",), ("text",), True),
+        (("green", "red"), (Colour.CLEAR, Colour.FAILURE), True),
+        (("red", "green"), ("red", "transparent"), True),
+        (("red", "green"), ("transparent", "green"), False),
+        (("blue",), ("text", "red"), False),
     ],
 )
 def test_colours_that_judge_otherwise_are_a_change_of_meaning(
     old: tuple[str, ...], new: tuple[str, ...], *, looks: bool
 ) -> None:
     found = {one.what: is_of_looks(one) for one in pages_of({"a": page(*old)}, {"a": page(*new)})["a"]}
-    mapping = {"looks of mapping changed": True} if looks else {"mapping of 0 changed": False}
+    warns = {judgement(old[0]), judgement(new[0])}
+    mapping = {"looks of mapping changed": True} if len(warns) == 1 else {"mapping of 0 changed": False}
     assert found == {f"{'looks of ' * looks}thresholds changed": looks} | ({} if old[0] == new[0] else mapping)
