@@ -60,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser, *, everything: str) -> None:
         parser: The command's.
         everything: What `--all` lists.
     """
-    parser.add_argument("old", metavar="OLD", help="folder or file, or REVISION:PATH of the git repository")
+    parser.add_argument(
+        "old", metavar="OLD", help="folder or file, or REVISION:PATH of the git repository, from its root"
+    )
     parser.add_argument("new", metavar="NEW", help="the same")
     parser.add_argument("--all", action="store_true", help=everything)
     parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
@@ -108,8 +110,16 @@ def texts_of(
     if ":" not in name:
         raise ConfigError([f"{name}: no such file or folder"])
     revision, place = name.split(":", 1)
-    listed = _git("ls-tree", "-r", "--name-only", revision, "--", place.rstrip("/")).splitlines()
-    sources = [f"{revision}:./{file}" for file in listed if Path(file).suffix in suffixes]
+    # As git reads it: from the root of the repository, from this folder where it begins with a dot.
+    is_from_here = place.split("/")[0] in (".", "..")
+    where = [] if is_from_here else ["--full-tree"]
+    listed = _git("ls-tree", "-r", "-z", "--name-only", *where, revision, *filter(None, [place.rstrip("/")])).split(
+        "\0"
+    )
+    if not any(listed):
+        hint = f"PATH is from the root of the repository; `{revision}:./{place}` is from this folder"
+        raise ConfigError([f"{name}: no such file or folder in the revision{'' if is_from_here else f': {hint}'}"])
+    sources = [f"{revision}:{'./' * is_from_here}{file}" for file in listed if Path(file).suffix in suffixes]
     return [(source, _git("show", source)) for source in sources]
 
 

@@ -67,10 +67,24 @@ class ReachedChannel:
 
 @dataclass(frozen=True, slots=True)
 class ReachedWhen:
-    """When a channel is reached: the waits of its route in seconds, and when it is not, in words."""
+    """When a channel is reached.
 
+    Attributes:
+        receiver: The receiver by which it is.
+        waits: Of the route, in seconds.
+        silent: When it is not, in words.
+        instead: How it is reached even then, in words; empty where it is not.
+    """
+
+    receiver: str
     waits: Mapping[str, float]
     silent: frozenset[str]
+    instead: str = ""
+
+    def after(self) -> str:
+        """Return how soon in words."""
+        wait = self.waits["group_wait"]
+        return f"after {durations.format_seconds(wait)}" if wait else "at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +138,21 @@ class Reaches:
             if before is None or after is None:
                 continue
             gone, come = ([one for one in these if one not in those] for these, those in _both(before, after))
+            kept = {one: (before[one], after[one]) for one in after if one in before}
+            for one, late in _first_by_a_later(before, after):
+                gone.remove(late)
+                kept[late] = (before[late], kept.pop(one)[1])
+                what = f"only by {late.receiver} {after[one].after()} (before: {before[one].after()})"
+                later.setdefault(f"reaches {one} {what}", []).append(name)
+            for one, late in _first_by_a_later(after, before):
+                come.remove(late)
+                kept[late] = (kept.pop(one)[0], after[late])
+                what = f"{after[one].after()} (before: only by {late.receiver} {before[one].after()})"
+                sooner.setdefault(f"reaches {one} {what}", []).append(name)
             elsewhere = [*_by_other_files(gone, come)]
             if elsewhere:
                 otherwise.setdefault(f"reaches {_named(new for _old, new in elsewhere)}{_OTHER_FILE}", []).append(name)
-            for one, other in elsewhere:
-                before[other] = before.pop(one)
+            kept |= {other: (before[one], after[other]) for one, other in elsewhere}
             if gone and not after:
                 if not {stop.receiver for stop in stops(self._configs[1] or {}, labels_of(new))} <= {*silent}:
                     lost.setdefault(f"reaches no channel any more (before: {_named(gone)})", []).append(name)
@@ -138,8 +162,7 @@ class Reaches:
             if come:
                 where = " at another address" * ({*map(str, gone)} == {*map(str, come)})
                 gained.setdefault(f"reaches {_named(come, after)}{where}", []).append(name)
-            kept = [one for one in after if one in before]
-            for is_later, what in _shifts({one: (before[one], after[one]) for one in kept}, routes):
+            for is_later, what in _shifts(kept, routes):
                 (later if is_later else sooner).setdefault(what, []).append(name)
         rules = {name: new for name, (_old, new) in alerts.items()}
         lists = [
@@ -164,7 +187,8 @@ class Reaches:
         for stop, when in sorted(zip(found, times, strict=True), key=lambda pair: pair[1].waits["group_wait"]):
             for channel in self._receivers[version].get(stop.receiver, frozenset()) - self._everywhere:
                 if first := reached.get(channel):
-                    reached[channel] = ReachedWhen(first.waits, first.silent & when.silent)
+                    if first.silent - when.silent and not first.instead:
+                        reached[channel] = replace(first, instead=f"by {stop.receiver} {when.after()}")
                     reached[replace(channel, receiver=stop.receiver)] = when
                 else:
                     reached[channel] = when
@@ -200,7 +224,19 @@ def _when(stop: Stop) -> ReachedWhen:
     # Each of several gives a time in which it is sent.
     if stop.active_at:
         silent.add(OUTSIDE.format(" or ".join(sorted(stop.active_at))))
-    return ReachedWhen(waits, frozenset(silent))
+    return ReachedWhen(stop.receiver, waits, frozenset(silent))
+
+
+def _first_by_a_later(
+    old: Mapping[ReachedChannel, ReachedWhen], new: Mapping[ReachedChannel, ReachedWhen]
+) -> list[tuple[ReachedChannel, ReachedChannel]]:
+    """Return the channels that are first reached by what reached them once more, with this; the first is gone."""
+    found = []
+    for one, when in new.items():
+        late, first = (replace(one, receiver=by.receiver) for by in (when, old.get(one, when)))
+        if not one.receiver and late in old and late != first and first not in new:
+            found.append((one, late))
+    return found
 
 
 def _shifts(
@@ -221,7 +257,8 @@ def _shifts(
             silent = new.silent - old.silent if is_later else old.silent - new.silent
             if silent:
                 word, times = "not" if is_later else "now", ", ".join(sorted(silent))
-                found.setdefault((is_later, f"{word} sent to", f" {times}"), []).append(str(channel))
+                instead = f" (but {new.instead})" * bool(is_later and new.instead)
+                found.setdefault((is_later, f"{word} sent to", f" {times}"), []).append(f"{channel}{instead}")
                 routes.update(("silent", word, one) for one in silent)
     for (is_later, verb, what), names in found.items():
         yield is_later, f"{verb} {', '.join(sorted(names))}{what}"
@@ -260,13 +297,9 @@ def _shared(receivers: Mapping[str, frozenset[ReachedChannel]]) -> frozenset[Rea
 
 def _named(channels: Iterable[ReachedChannel], when: Mapping[ReachedChannel, ReachedWhen] | None = None) -> str:
     """Return channels without their addresses, each with how soon it is reached."""
-    found: dict[str, None] = {}
-    for channel in sorted(channels, key=str):
-        after = (
-            f" after {durations.format_seconds(wait)}" if when and (wait := when[channel].waits["group_wait"]) else ""
-        )
-        found[f"{channel}{after or ' at once' * (when is not None)}"] = None
-    return ", ".join(found)
+    return ", ".join(
+        dict.fromkeys(f"{one} {when[one].after()}" if when else str(one) for one in sorted(channels, key=str))
+    )
 
 
 def name_alerts(names: list[str], rules: Mapping[str, Json]) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from ml_monitoring.exporter.differences import Change
+from ml_monitoring.exporter.differences import Change, texts_of
+from ml_monitoring.exporter.errors import ConfigError
 
 LONG = " + ".join(map(str, range(1, 101)))
 
@@ -31,3 +35,27 @@ LONG = " + ".join(map(str, range(1, 101)))
 )
 def test_values_stand_beside_or_below_each_other_with_all_that_differs(old: str, new: str, shown: str) -> None:
     assert Change("Heat", "changed", old, new).line() == f"- **Heat** changed{shown}"
+
+
+def test_a_revision_is_read_from_any_folder_as_git_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rules" / "own").mkdir(parents=True)
+    (tmp_path / "rules" / "own" / "é a.yml").write_text("x", "utf-8")
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "a"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    for folder, place, source in (
+        ("rules/own", "rules", "rules/own/é a.yml"),
+        ("rules/own", "./", "./é a.yml"),
+        ("rules/own", "..", "./é a.yml"),
+        ("rules", "rules/own/é a.yml", "rules/own/é a.yml"),
+        (".", "", "rules/own/é a.yml"),
+    ):
+        monkeypatch.chdir(tmp_path / folder)
+        assert texts_of(f"HEAD:{place}", (".yml",), str) == [(f"HEAD:{source}", "x")]
+    for place, hint in (
+        ("own", ": PATH is from the root of the repository; `HEAD:./own` is from this folder"),
+        ("./none", ""),
+    ):
+        with pytest.raises(ConfigError) as raised:
+            texts_of(f"HEAD:{place}", (".yml",), str)
+        assert raised.value.problems == (f"HEAD:{place}: no such file or folder in the revision{hint}",)

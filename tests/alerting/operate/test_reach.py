@@ -172,6 +172,33 @@ def test_a_channel_is_reached_as_soon_as_by_the_first_of_its_receivers() -> None
     )
 
 
+def _called_late(new: Json, **options: Any) -> list[str]:
+    """Return what is said of a pager that two routes call when something changes of the first, and when it is back."""
+    old = _with_pager()
+    changed = copy.deepcopy(old) | new
+    changed["route"]["routes"][2]["routes"][0] |= options
+    versions = [Version([{"rules": [alert("Hot", "critical", "mlops")]}], one) for one in (old, changed)]
+    reports = [compare(*pair) for pair in (versions, versions[::-1])]
+    return [line for report in reports for line in report.splitlines() if line[:7] == "- **Hot" and "pager" in line]
+
+
+def test_a_channel_that_a_later_route_still_reaches_is_later_and_not_lost() -> None:
+    receivers = [{"name": "mlops"} if one["name"] == "mlops" else one for one in _with_pager()["receivers"]]
+    for lines in (_called_late({"receivers": receivers}), _called_late({}, receiver="none")):
+        assert lines == [
+            "- **Hot** reaches pagerduty only by late after 30m (before: after 10s)",
+            "- **Hot** reaches pagerduty after 10s (before: only by late after 30m)",
+        ]
+
+
+def test_times_of_silence_name_a_channel_that_another_route_reaches_in_them() -> None:
+    office = "outside of the time office (`active_time_intervals`)"
+    assert _called_late({}, active_time_intervals=["office"]) == [
+        f"- **Hot** not sent to email, pagerduty (but by late after 30m), webhook {office}",
+        f"- **Hot** now sent to email, pagerduty, webhook {office}",
+    ]
+
+
 def test_another_address_of_the_same_kind_is_another_channel_but_a_new_secret_of_a_channel_of_slack_is_not() -> None:
     new = config()
     new["receivers"][3]["email_configs"] = [{"to": "hunter3@example.org", "headers": {}}]
