@@ -197,6 +197,20 @@ def test_what_is_no_version_is_refused(
     assert git(prepared, "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize("version", ["9.8.6", "9.8.7.dev3", "1.20.30", "9.8.7"])
+def test_a_version_that_is_no_later_one_is_not_prepared(
+    prepared: Path, version: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert release(prepared, "--prepare", version=version) == 1
+    why = (
+        "CHANGELOG.md has it already; choose the next version"
+        if version == VERSION
+        else f"comes before {VERSION}, which this checkout is"
+    )
+    assert capsys.readouterr().err == f"error: VERSION={version}: {why}\n"
+    assert git(prepared, "status", "--porcelain") == ""
+
+
 def test_nothing_is_prepared_where_nothing_is_unreleased(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release(clone, "--prepare", version="9.9.9") == 1
     assert capsys.readouterr().err == "error: CHANGELOG.md: has nothing below ## Unreleased\n"

@@ -43,13 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(top: Path, version: str, today: date) -> None:
+    if not versions.is_version(version) and not versions.is_development(version):
+        raise ReleaseError(f"VERSION={version}: is no version like 1.2.0")
+    try:
+        said = next((said for _path, said in versions.stated(top) if versions.is_before(version, said)), "")
+    except ValueError as error:
+        raise ReleaseError(str(error)) from None
+    if said:
+        raise ReleaseError(f"VERSION={version}: comes before {said}, which this checkout is")
+    if versions.is_version(version) and versions.dated(top, version) is not None:
+        raise ReleaseError(f"VERSION={version}: {versions.CHANGELOG} has it already; choose the next version")
     if versions.is_development(version):
         versions.state(top, version)
         versions.begin_unreleased(top)
         print(f"{version} is written. Next:\n\nmake generate check && git commit --all")
         return
-    if not versions.is_version(version):
-        raise ReleaseError(f"VERSION={version}: is no version like 1.2.0")
     try:
         versions.date_unreleased(top, version, today)
     except ValueError as error:

@@ -43,6 +43,16 @@ def is_development(text: str) -> bool:
     return _DEVELOPMENT.fullmatch(text) is not None
 
 
+def is_before(one: str, other: str) -> bool:
+    """Tell whether a version comes before another; 1.2.0.dev0 comes before 1.2.0."""
+
+    def order(version: str) -> tuple[float, ...]:
+        numbers, _, development = version.partition(".dev")
+        return (*map(int, numbers.split(".")), float(development or "inf"))
+
+    return order(one) < order(other)
+
+
 def stated(top: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file that says the version, by its path below `top`, with what it says.
 
