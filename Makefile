@@ -159,8 +159,8 @@ report: .venv ## Write the reports of dashboards/reports.yml as PDF (PROMETHEUS=
 
 pictures: .venv ## Draw the pictures of the documentation from the demo (takes a quarter of an hour; PROMETHEUS=URL takes a running one)
 	@echo ">> drawing the pictures of docs/pictures"
-	@$(VENV) -m tools.bench.chart
 	@$(VENV) -m tools.pictures $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
+	@$(VENV) -m tools.bench.chart
 
 bench: .venv ## Measure what the project promises (BENCH_ARGS="mlflow --quick" narrows)
 	@echo ">> running the benchmark"

@@ -9,6 +9,7 @@ wrong, or while something does that the page is for.
 
 from __future__ import annotations
 
+import argparse
 import io
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from ml_monitoring.alerting.model.signal import UID_PREFIX
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.render.colours import THEMES
 from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards
 from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.prometheus import Prometheus
@@ -67,12 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", choices=STATES, help="draw whole pages in this state, over half an hour, into --out")
     parser.add_argument("--port-base", type=int, metavar="N", help="for --state: of a demo that runs")
     options = parser.parse_args(arguments)
+    try:
+        return _run(parser, options)
+    except RenderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(parser: CommandParser, options: argparse.Namespace) -> int:
+    running: RunningDemo | None
     if options.state:
         if options.out == OUTPUT:
             parser.error("--state needs --out: docs/pictures is for the documentation")
         calm = options.state == "quiet"
         with nullcontext(_at(options.port_base)) if options.port_base else demo(_HALF_AN_HOUR, calm=calm) as running:
+            _reach(running.url("prometheus"))
             return draw_state(running, calm, options.out)
+    if options.prometheus:
+        _reach(options.prometheus)
     with serving_story.served(failing=True) as story:
         with nullcontext() if options.prometheus else demo(options.warm_up) as running:
             url = running.url("prometheus") if running else options.prometheus
@@ -82,6 +96,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in too_large:
         print(f"error: {path} is larger than {LARGEST_BYTES // 1000} kB", file=sys.stderr)
     return 1 if too_large else 0
+
+
+def _reach(url: str) -> None:
+    """Ask a Prometheus for its version, before anything is written.
+
+    Raises:
+        QueryError: It does not answer.
+    """
+    with Prometheus(url) as prometheus:
+        prometheus.version()
 
 
 def _uses() -> list[PortUse]:

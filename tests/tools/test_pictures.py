@@ -157,6 +157,18 @@ def test_a_page_is_drawn_whole_as_it_opens(
         assert picture.height > 300
 
 
+@pytest.mark.parametrize("state", [(), ("--state", "quiet")], ids=["documentation", "state"])
+def test_a_prometheus_that_does_not_answer_is_said_before_anything_is_drawn(
+    state: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = free_port() - 1
+    at = ("--port-base", str(base)) if state else ("--prometheus", f"http://127.0.0.1:{base + 1}")
+    assert pictures.main(["--out", str(tmp_path / "out"), *at, *state]) == 1
+    why = "cannot be reached: Connection refused: does it run there, and on this port?"
+    assert capsys.readouterr() == ("", f"error: http://127.0.0.1:{base + 1} {why}\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_pictures_of_a_state_never_replace_those_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         pictures.main(["--state", "quiet"])
