@@ -17,7 +17,7 @@ from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
 
-_COUNTED = "No differences but in what Grafana counts itself, such as `version`."
+_COUNTED = "No differences but in how queries are written, or in what Grafana counts itself, such as `version`."
 HELP = "say what changed between two versions of dashboards"
 DESCRIPTION = "Compare dashboards by meaning: panels, queries, units, thresholds, variables; as Markdown."
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from ml_monitoring.dashboards.publish.fields import field_changes
 from ml_monitoring.dashboards.publish.looks import is_of_looks
-from ml_monitoring.dashboards.publish.values import changed_query, changed_values, text_of
+from ml_monitoring.dashboards.publish.values import SAME_QUERY, changed_query, changed_values, text_of
+from ml_monitoring.dashboards.publish.words import in_words
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
@@ -28,14 +29,17 @@ _ORDER: Final = ("added", "removed", "title", "query", "type", "thresholds", "un
 def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
     """Return all differences of dashboards by uid as Markdown, those of looks too; empty when there are none."""
     return "\n\n".join(
-        "\n".join([f"### {title_of(uid, old, new)} (`{uid}`)", "", *(change.line() for change in changes)])
+        "\n".join([f"### {title_of(uid, old, new)} (`{uid}`)", "", *(in_words(change).line() for change in changes)])
         for uid, changes in pages_of(old, new).items()
         if changes
     )
 
 
 def pages_of(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, list[Change]]:
-    """Return the changes of each dashboard by uid, own ones first, else as in the menu of pages."""
+    """Return the changes of each dashboard by uid, own ones first, else as in the menu of pages.
+
+    Of a page on which only queries are written otherwise there are none.
+    """
     pages: dict[str, list[Change]] = {}
     for uid in sorted(
         {*old, *new}, key=lambda uid: (_OURS.match(uid) is not None, title_of(uid, old, new).casefold(), uid)
@@ -46,7 +50,8 @@ def pages_of(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, list
             pages[uid] = [Change("dashboard", "removed")]
         else:
             found = [*_dashboard_changes(old[uid], new[uid])]
-            pages[uid] = sorted(found or _unsaid(old[uid], new[uid]), key=_rank)
+            is_same = bool(found) and all(change.what.endswith(SAME_QUERY) for change in found)
+            pages[uid] = [] if is_same else sorted(found or _unsaid(old[uid], new[uid]), key=_rank)
     return pages
 
 
@@ -104,8 +109,24 @@ def _same(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, st
         for key, panel in before.items()
         if sorts[0][_sort(panel)] == sorts[1][_sort(panel)] == 1
     }
+    for key, below in _rows(before).items():
+        # A row that is renamed is above most of the same panels as before.
+        also = (other for other, those in _rows(after).items() if 2 * len(below & those) > max(len(below), len(those)))
+        if key not in after and (other := next((other for other in also if other not in before), None)):
+            found.setdefault(key, other)
     taken = {*found.values()}
     return found | {key: key for key in before if key in after and key not in found and key not in taken}
+
+
+def _rows(panels: Mapping[str, Json]) -> dict[str, set[tuple[str, str]]]:
+    """Return what is below each row, in the order of the page."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for key, panel in panels.items():
+        if _kind(panel):
+            found[key] = set()
+        elif found:
+            [*found.values()][-1].add(_sort(panel))
+    return found
 
 
 def _sort(panel: Json) -> tuple[str, str]:
@@ -152,7 +173,7 @@ def _panels(dashboard: Json) -> dict[str, Json]:
     for panel in dashboard.get("panels") or []:
         # What is in a folded row is out of sight.
         inner = panel.get("panels") or []
-        flat += [panel, *({**one, "in a folded row": panel.get("title")} for one in inner)]
+        flat += [panel, *({**one, "in a folded row": True} for one in inner)]
     ids = [panel.get("id") for panel in flat if panel.get("type") != "row"]
     found: dict[str, Json] = {}
     for panel in flat:
@@ -165,7 +186,7 @@ def _panels(dashboard: Json) -> dict[str, Json]:
 
 
 def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
-    name = _name(new)
+    name = f"{_kind(new)}{_name(new)}"
     if _grid(old) != _grid(new):
         moved, resized = _grid(old)[:2] != _grid(new)[:2], _grid(old)[2:] != _grid(new)[2:]
         words = " and ".join(word for word, happened in (("moved", moved), ("resized", resized)) if happened)
@@ -178,8 +199,12 @@ def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
             word = "added" if ref_id not in before else "removed" if ref_id not in after else changed_query(*queries)
             yield Change(name, f"query {ref_id} {word}", *queries)
     for ref_id in sorted({*before} & {*after}):
+        one, other = (_target(panel, ref_id) for panel in (old, new))
         ignored = frozenset({"expr"}) if _are_expressions(old, new, ref_id) else frozenset[str]()
-        yield from changed_values(f"{name}, query {ref_id}", _target(old, ref_id), _target(new, ref_id), ignored)
+        # A query that follows the data source of its panel is said of the panel.
+        if all(query.get("datasource") == panel.get("datasource") for query, panel in ((one, old), (other, new))):
+            ignored |= {"datasource"}
+        yield from changed_values(f"{name}, query {ref_id}", one, other, ignored)
     yield from field_changes(name, *((one.get("fieldConfig") or {}) for one in (old, new)))
     # Rows are no panels that a link leads to; schema v2 gives them no id.
     yield from changed_values(name, old, new, _APART_OF_PANELS | ({"id"} if new.get("type") == "row" else set()))

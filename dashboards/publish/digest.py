@@ -11,12 +11,17 @@ from typing import Any, Final
 from ml_monitoring.alerting.model.promql import matchers_changed
 from ml_monitoring.dashboards.publish.changes import OWN, pages_of, title_of
 from ml_monitoring.dashboards.publish.looks import is_of_looks
+from ml_monitoring.dashboards.publish.words import in_words
 from ml_monitoring.exporter.differences import MOST_ALIKE, Change, few
 
 Json = dict[str, Any]
 
 # So many changes of a page are listed one by one; of more, panels are named.
 _FEW: Final = 6
+# Of more pages with that many changes each is two lines.
+_MOST_PAGES: Final = 5
+# So many panels of a kind are named there, and so many matchers of many queries.
+_FEW_NAMED: Final = 3
 # Of a panel that is there before and after: what it says.
 _MEANING: Final = ("query", "type", "thresholds", "unit")
 # Panels with another query are many in most releases: so many are named.
@@ -43,15 +48,16 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     if not any(pages.values()):
         return ""
     folded = _same_matchers(changed)
-    alike = {(uid, change) for found in folded.values() for uid, change in found}
+    ids = [(uid, one) for uid, changes in changed.items() for one in changes if one.what == "id changed"]
+    ids = ids if len(ids) > MOST_ALIKE else []
+    alike = {(uid, change) for found in (*folded.values(), ids) for uid, change in found}
     rest = {uid: [one for one in _of_meaning(changes) if (uid, one) not in alike] for uid, changes in changed.items()}
     common = _common(rest)
     own = {
         uid: [change for change in changes if uid not in common.get(_key(change), ())] for uid, changes in rest.items()
     }
-    # What changed otherwise is said of each page.
-    as_others = [uid for uid, changes in own.items() if not changes and all(map(_is_meant, changed[uid]))]
     is_short = {uid: len(changes) <= _FEW or len(pages) == 1 for uid, changes in own.items()}
+    is_tight = len(is_short) - sum(is_short.values()) > _MOST_PAGES
     sections = {
         "Pages that are gone": [f"- **{titles[uid]}** (`{uid}`)" for uid in pages if uid not in new],
         "New pages": [
@@ -59,7 +65,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
             for uid, changes in pages.items()
             if uid not in old
         ],
-        "In many queries": [_matchers_line(words, found, titles) for words, found in folded.items()],
+        "In many queries": [*_matchers_lines(folded, titles)],
         "On several pages": [
             _common_line(key, uids, rest, titles) for key, uids in sorted(common.items(), key=lambda one: -len(one[1]))
         ],
@@ -67,16 +73,17 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
             "\n".join(
                 [
                     f"- **{titles[uid]}** (`{uid}`): {_rest(changed[uid], changes)}",
-                    *(indent(line, "  ") for line in _lines(changes, one_by_one=is_short[uid])),
+                    *(indent(line, "  ") for line in _lines(changes, one_by_one=is_short[uid], is_tight=is_tight)),
                 ]
             )
             for uid, changes in own.items()
-            if uid not in as_others
+            if changes
         ]
-        + [f"- {_titles(as_others, titles)}: nothing else" for _one in as_others[:1]],
+        + [*_only_looks([uid for uid, changes in own.items() if not changes], changed, titles)],
     }
     counts = {"added": pages.keys() - old.keys(), "removed": pages.keys() - new.keys(), "changed": changed}
     summary = [f"- pages: {', '.join(f'{len(uids)} {word}' for word, uids in counts.items() if uids)}"]
+    summary += [f"- links to a single panel: {len(ids)} panels have another number" for _one in ids[:1]]
     summary += [f"- {titles[uid]} (`{uid}`): unchanged" for uid in pages if uid.startswith(OWN) and not pages[uid]]
     listed = [f"### {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
     return "\n\n".join(["\n".join(summary), *listed, *_hint(changed, is_short, titles, commands)])
@@ -106,10 +113,6 @@ def _of_meaning(changes: Iterable[Change]) -> list[Change]:
     ]
 
 
-def _is_meant(change: Change) -> bool:
-    return not is_of_looks(change)
-
-
 def _verb(change: Change) -> str:
     """Return the kind of a change; all of a panel that is there before and after are one."""
     word = change.what.partition(" ")[0]
@@ -133,6 +136,14 @@ def _same_matchers(pages: Mapping[str, Sequence[Change]]) -> dict[str, list[tupl
                 if words:
                     found.setdefault(words, []).append((uid, change))
     return {words: same for words, same in found.items() if len(same) > MOST_ALIKE}
+
+
+def _matchers_lines(folded: Mapping[str, list[tuple[str, Change]]], titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each of the matchers that most queries gained or lost, and one for how many others did."""
+    found = sorted(folded.items(), key=lambda one: -len(one[1]))
+    yield from (_matchers_line(words, queries, titles) for words, queries in found[:_FEW_NAMED])
+    if rest := sum(len(queries) for _words, queries in found[_FEW_NAMED:]):
+        yield f"- {rest} more queries with other matchers, and nothing else (`--all` lists them)"
 
 
 def _matchers_line(words: str, found: Sequence[tuple[str, Change]], titles: Mapping[str, str]) -> str:
@@ -163,10 +174,21 @@ def _common_line(
     where, verb, before = key
     same = [change for uid in uids for change in pages[uid] if _key(change) == key]
     words = {verb: f"is {word}" for verb, word in _WORDS.items()} | {"title": f"was {before}"}
-    kinds = ", ".join(dict.fromkeys(change.what.partition(" ")[0] for change in same))
+    kinds = ", ".join(dict.fromkeys(map(_kind, same)))
     others = [uid for uid in pages if uid not in uids]
     which = f"all but {_titles(others, titles)}" if others and len(others) < len(uids) else _titles(uids, titles)
     return f"- **{where}** {words.get(verb, f'changed ({kinds})')} on {len(uids)} pages: {which if others else 'all'}"
+
+
+def _kind(change: Change) -> str:
+    """Return in a word or some what of a panel changed."""
+    said = in_words(change).what
+    word = said.partition(" ")[0]
+    return (
+        word
+        if word in (*_MEANING, "mapping")
+        else re.sub(r"(?: of column .+)? (?:added|removed|changed)\b.*", "", said)
+    )
 
 
 def _titles(uids: Iterable[str], titles: Mapping[str, str]) -> str:
@@ -178,14 +200,22 @@ def _rest(changes: Sequence[Change], own: Sequence[Change]) -> str:
     meaning = len(_of_meaning(changes))
     shared = f" ({meaning - len(own)} of them above)" if meaning > len(own) else ""
     looks = sum(map(is_of_looks, changes))
-    listed = " (`--all` lists them)" if looks and not meaning else ""
-    return f"{meaning} of meaning{shared}, {looks} of looks{listed}"
+    return f"{meaning} of meaning{shared}, {looks} of looks"
 
 
-def _lines(changes: Sequence[Change], *, one_by_one: bool) -> list[str]:
-    """Return the lines below a page: each change, or the panels by what became of them."""
+def _only_looks(
+    uids: Iterable[str], changed: Mapping[str, Sequence[Change]], titles: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a line for the pages of which only looks are not said yet."""
+    counts = {uid: sum(map(is_of_looks, changed[uid])) for uid in uids}
+    if named := ", ".join(f"{titles[uid]} ({count})" for uid, count in counts.items() if count):
+        yield f"- only looks, which `--all` lists: {named}"
+
+
+def _lines(changes: Sequence[Change], *, one_by_one: bool, is_tight: bool) -> list[str]:
+    """Return the lines below a page: each change, or the panels by what became of them, on a line where it is tight."""
     if one_by_one:
-        return [change.line() for change in changes]
+        return [in_words(change).line() for change in changes]
     panels = [change for change in changes if not _is_part(change)]
     found = {
         "gone": [change.where for change in panels if _verb(change) == "removed"],
@@ -199,7 +229,11 @@ def _lines(changes: Sequence[Change], *, one_by_one: bool) -> list[str]:
             if change.where.startswith("variable ") and change.what in _WORDS
         ],
     }
-    return [f"- {word}: {'; '.join(dict.fromkeys(names))}" for word, names in found.items() if names]
+    said = {word: [*dict.fromkeys(names)] for word, names in found.items() if names}
+    if is_tight:
+        parts = (f"{word}: {'; '.join(few(names, _FEW_NAMED))}" for word, names in said.items())
+        return [f"- {'. '.join(f'{part[:1].upper()}{part[1:]}' for part in parts)}."]
+    return [f"- {word}: {'; '.join(names)}" for word, names in said.items()]
 
 
 def _is_part(change: Change) -> bool:

@@ -20,8 +20,8 @@ _OPTIONS: Final = (
 )
 _OF_LOOKS: Final = re.compile(
     rf"(?:looks of \w+|colou?rs?|iconColor|custom\.(?:{_CUSTOM})|moved|resized|transparent|schemaVersion|editable"
-    rf"|graphTooltip|row|collapsed|decimals|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})|current\.selected"
-    r"|query \S+ is written|\S+ is written)\b"
+    rf"|graphTooltip|row (?:added|removed)|collapsed|decimals|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})"
+    r"|current\.selected|query \S+ is written|\S+ is written)\b"
 )
 
 

@@ -11,6 +11,8 @@ from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
+# What is said of a query that asks the same.
+SAME_QUERY: Final = "is written otherwise, with the same meaning"
 _QUERIES: Final = frozenset({"expr", "query", "definition"})
 # By what parts of a list are called.
 _NAMES: Final = ("title", "name", "id", "displayName", "refId")
@@ -48,13 +50,15 @@ def changed_values(
 def changed_query(old: Any, new: Any) -> str:
     """Return whether a query changed, or no more than the order of its matchers, or white space."""
     is_same = isinstance(old, str) and isinstance(new, str) and normalised(old) == normalised(new)
-    return "is written otherwise, with the same meaning" if is_same else "changed"
+    return SAME_QUERY if is_same else "changed"
 
 
 def text_of(value: Any) -> str:
     """Return a value in one line."""
     if value is None:
         return "nothing"
+    if value == "":
+        return "empty"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 

@@ -125,9 +125,9 @@ def test_changes_of_looks_are_counted_own_pages_first_then_by_title() -> None:
         "",
         "- **Theirs** (`other`): 1 of meaning, 2 of looks",
         "  - **Heat** query A changed: `heat` → `max(heat)`",
-        "- **doors** (`ml-monitoring-b`): 0 of meaning, 1 of looks (`--all` lists them)",
         "- **Rooms** (`ml-monitoring-a`): 1 of meaning, 2 of looks",
         "  - **Heat** query A changed: `heat` → `max(heat)`",
+        "- only looks, which `--all` lists: doors (1)",
     ]
     assert "- **Heat** custom.width of column a changed: `nothing` → `90`" in compare(old, after)
     assert short(old, old) == []
@@ -183,7 +183,10 @@ def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() 
     for one, expr in zip((old, new), exprs, strict=True):
         one["panels"][0]["targets"][0]["expr"] = expr
         one["templating"]["list"][0]["query"] = {"query": f"query_result({expr})"}
-    assert short({"a": old}, {"a": new})[-1] == "- **Page** (`a`): 0 of meaning, 2 of looks (`--all` lists them)"
+    assert short({"a": old}, {"a": new}) == []
+    assert compare({"a": old}, {"a": new}) == ""
+    new["panels"][0]["transparent"] = True
+    assert short({"a": old}, {"a": new})[-1] == "- only looks, which `--all` lists: Page (3)"
     assert "query A is written otherwise, with the same meaning: " in compare({"a": old}, {"a": new})
 
 
@@ -226,9 +229,9 @@ def test_thresholds_of_another_shade_only_are_looks() -> None:
     old = {"a": page(), "b": page()}
     new = {"a": change("#d50b3e", 20), "b": change("red", 25)}
     assert short(old, new)[4:] == [
-        "- **Page** (`a`): 0 of meaning, 1 of looks (`--all` lists them)",
         "- **Page** (`b`): 1 of meaning, 0 of looks",
         "  - **Heat** thresholds changed: `green, red from 20 °C` → `green, red from 25 °C`",
+        "- only looks, which `--all` lists: Page (1)",
     ]
 
 
@@ -257,9 +260,57 @@ def test_what_many_pages_have_in_common_is_one_line_in_whatever_words() -> None:
         "  - **dashboard** refresh changed: `30s` → `1m`",
         "- **G** (`g`): 1 of meaning, 0 of looks",
         "  - **Words** removed",
-        "- A, B, C, E, F: nothing else",
     ]
     assert compare(old, new).count("title changed: `Heat` → `Warmth`") == 6
+
+
+def test_numbers_of_many_panels_that_are_others_are_one_line() -> None:
+    old = {uid: page() | {"title": uid.upper()} for uid in "abc"}
+    new = copy.deepcopy(old)
+    for uid in "ab":
+        for panel in new[uid]["panels"]:
+            panel["id"] += 100
+    new["c"]["panels"][1]["id"] = 9
+    new["c"]["refresh"] = "1m"
+    assert short(old, new) == [
+        "- pages: 3 changed",
+        "- links to a single panel: 5 panels have another number",
+        "",
+        "### Changed pages",
+        "",
+        "- **C** (`c`): 2 of meaning (1 of them above), 0 of looks",
+        "  - **dashboard** refresh changed: `30s` → `1m`",
+    ]
+
+
+def test_of_many_pages_with_many_changes_each_is_two_lines() -> None:
+    old = {uid: page() | {"title": uid.upper()} for uid in "abcdef"}
+    new = copy.deepcopy(old)
+    for uid in old:
+        new[uid]["templating"]["list"] = []
+        new[uid]["panels"] += [{"id": n, "type": "stat", "title": f"Panel {uid}{n}"} for n in range(10, 17)]
+    assert short(old, new)[-4:-2] == [
+        "- **F** (`f`): 8 of meaning (1 of them above), 0 of looks",
+        "  - New: Panel f10; Panel f11; Panel f12; 4 more.",
+    ]
+
+
+def test_another_title_of_a_row_is_meaning() -> None:
+    old = page()
+    old["panels"] = [{"id": 7, "type": "row", "title": "Is it warm?", "panels": old["panels"]}]
+    new = copy.deepcopy(old)
+    new["panels"][0]["title"] = "How warm is it?"
+    line = "- **row How warm is it?** renamed: `Is it warm?` → `How warm is it?`"
+    assert short({"a": old}, {"a": new})[-2:] == ["- **Page** (`a`): 1 of meaning, 0 of looks", f"  {line}"]
+    assert compare({"a": old}, {"a": new}).splitlines()[2:] == [line]
+
+
+def test_a_data_source_of_a_panel_and_its_queries_is_one_change() -> None:
+    def change(new: dict[str, Any], name: str) -> dict[str, Any]:
+        new["panels"][0]["datasource"] = new["panels"][0]["targets"][0]["datasource"] = {"uid": name}
+        return {"a": new}
+
+    assert short(change(page(), "one"), change(page(), "two"))[-1] == "  - **Heat** data source changed: `one` → `two`"
 
 
 def test_pages_that_came_and_went_stand_first() -> None:

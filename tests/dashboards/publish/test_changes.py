@@ -155,5 +155,4 @@ def test_a_matcher_that_came_to_many_queries_is_one_line() -> None:
         "",
         "- **Y** (`y`): 6 of meaning (5 of them above), 0 of looks",
         "  - **Heat** unit changed: `nothing` → `s`",
-        "- X: nothing else",
     ]
