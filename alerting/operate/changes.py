@@ -78,6 +78,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     records = list(recorded.changes(old.groups, new.groups))
     kept = {name: new_rule for name, (_old, new_rule) in pairs.items()}
     through, reading = recorded.readers(records, (old.groups, new.groups), kept, everything=everything)
+    unfed = [*recorded.unfed(records, (old.groups, new.groups), kept)]
     silent = alertmanager_changes.lost_channels(old.alertmanager, new.alertmanager)
     reaches = Reaches(old.alertmanager, new.alertmanager)
     moved = reaches.moved(pairs, silent)
@@ -109,13 +110,22 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     for title, of_reach in ((SOONER, moved.sooner), (LATER, moved.later), (OTHERWISE, moved.otherwise)):
         found = directed[title] if everything else [*short(directed[title], len(pairs))]
         directed[title] = [*found, *through[title], *of_reach, *muted.get(title, ()), *times[title]]
-    directed[OTHERWISE] += groups
+    ended = [
+        Change(renamed.get(name, name), f"can never fire again: it reads {what}")
+        for name, what, is_ended in unfed
+        if is_ended
+    ]
+    directed[OTHERWISE] += [
+        *(Change(renamed.get(name, name), f"reads {what}") for name, what, is_ended in unfed if not is_ended),
+        *groups,
+    ]
     kinds = Counter(change.what.partition(" ")[0] for change in records)
     counts = {
         "receivers": {"left without a channel": len(silent)},
         "alerts": {
             "added": len(added),
             "removed": len(removed),
+            "that can never fire again": len(ended),
             "renamed": len(renamed),
             "changed": len({change.where for change in rules}),
             "reading changed recording rules": len(reading),
@@ -132,6 +142,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     }
     sections = {
         "Notify you no more": [
+            *ended,
             *alertmanager_changes.not_notified(silent),
             *alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager),
             *_few([name for name in gone if name not in unheard], gone, before, "removed", everything=everything),

@@ -11,6 +11,7 @@ from ml_monitoring.alerting.model.promql import normalised
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
 from ml_monitoring.alerting.operate.directions import UNKNOWN, Effect, of_change, of_series, replaced, tokens
 from ml_monitoring.alerting.operate.directions import together as together_effects
+from ml_monitoring.alerting.operate.emptiness import is_empty
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
@@ -108,6 +109,39 @@ def readers(
         more = f"by {hidden} more changes of recording rules; `--all` shows them"
         found[OTHERWISE].append(Change(", ".join(sorted(rest, key=lambda name: rank(alerts[name]))), more))
     return found, reading
+
+
+def unfed(
+    changed: Sequence[Change], versions: tuple[Sequence[Json], Sequence[Json]], alerts: Mapping[str, Json]
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield alerts that read what no rule records any more, with what that is, and whether they cannot fire without.
+
+    Args:
+        changed: What changed of recording rules.
+        versions: The groups of rules before and after.
+        alerts: The alerts as they are after, by name.
+    """
+    before, after = (_tokens_by_name(groups) for groups in versions)
+    gone = [change.where for change in changed if change.what == "removed"]
+    added = [change.where for change in changed if change.what == "added"]
+    known = dict.fromkeys(gone, True)
+    for name in sorted(alerts, key=lambda name: rank(alerts[name])) if gone else ():
+        expr = tokens(normalised(str(alerts[name].get("expr"))))
+        read = {*expr}.union(*(part for record in _read(expr, after) for part in after[record]))
+        if missing := [one for one in gone if one in read]:
+            now = {one: [other for other in added if after[other] == before[one]] for one in missing}
+            said = [f"{one} (now {', '.join(same)})" if same else one for one, same in now.items()]
+            yield name, f"{' and '.join(said)}, which no rule records any more", _is_empty(expr, after, known)
+
+
+def _is_empty(expr: Sequence[str], exprs: Mapping[str, list[list[str]]], known: dict[str, bool]) -> bool:
+    """Tell whether an expression has no result because rules are gone, or read what is gone."""
+    for name in expr:
+        if name in exprs and name not in known:
+            # What a rule reads of itself is of before.
+            known[name] = False
+            known[name] = all(_is_empty(one, exprs, known) for one in exprs[name])
+    return is_empty(expr, {name for name, is_gone in known.items() if is_gone})
 
 
 def _rules(names: Sequence[str]) -> str:

@@ -348,6 +348,32 @@ def test_alerts_are_named_by_which_a_recording_rule_that_they_read_changed_criti
     ]
 
 
+def test_alerts_that_read_a_recording_rule_that_is_gone_come_first_and_say_why() -> None:
+    alerts = [
+        rule("Hot", "a:heat > 5"),
+        rule("Warm", "max by (job) (b:heat) > 5 and (a:heat > 1 or c:heat > 1)"),
+        rule("Cold", "c:heat < 5 unless a:heat > 1"),
+        rule("Quiet", "c:heat < 9"),
+    ]
+    records = [{"record": "a:heat", "expr": "max(heat)"}, {"record": "b:heat", "expr": "a:heat * 2"}]
+    renamed = [{"record": "d:heat", "expr": "max(heat)"}, records[1]]
+    why = "it reads a:heat{}, which no rule records any more"
+    for after, now in ((records[1:], ""), (renamed, " (now d:heat)")):
+        listed = lines(version(*records, *alerts), version(*after, *alerts))
+        assert listed[0] == "- alerts: 2 that can never fire again"
+        assert listed[2:] == [
+            "",
+            "### Notify you no more",
+            "",
+            f"- **Hot** can never fire again: {why.format(now)}",
+            f"- **Warm** can never fire again: {why.format(now)}",
+            "",
+            "### Changed otherwise",
+            "",
+            f"- **Cold** {why.removeprefix('it ').format(now)}",
+        ]
+
+
 def _named(rules: Path) -> dict[str, Json]:
     groups = yaml.safe_load((rules / "alerts.yml").read_text("utf-8"))["groups"]
     return {one["alert"]: one for group in groups for one in group["rules"]}
