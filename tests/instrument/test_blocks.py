@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -216,3 +217,48 @@ def test_a_variant_that_can_be_none_is_of_track_request(recorder: Recorder, capl
     with recorder.track_request(["B"]):  # type: ignore[arg-type]  # what a careless caller does
         pass
     assert caplog.messages == [not_recorded("track_request", place, "variant is of type list, not text")]
+
+
+@EACH_TIMED
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("kind", ["coroutine", "task", "generator"])
+def test_work_that_a_function_returns_is_timed_until_it_has_ended(
+    recorder: Recorder, make: Make, metric: str, kind: str, fails: bool
+) -> None:
+    async def main() -> None:
+        await asyncio.sleep(0)
+        if fails:
+            raise KeyError
+
+    def steps() -> Iterator[int]:
+        yield 1
+        if fails:
+            raise KeyError
+
+    async def run() -> None:
+        returned: dict[str, Callable[[], Any]] = {
+            "coroutine": main,
+            "task": lambda: asyncio.ensure_future(main()),
+            "generator": steps,
+        }
+
+        def plain() -> Any:
+            return returned[kind]()
+
+        result = make(recorder)(plain)()
+        assert not ended(recorder, metric)
+        if kind == "generator":
+            assert list(result) == [1]
+        else:
+            await result
+
+    with pytest.raises(KeyError) if fails else nullcontext():
+        asyncio.run(run())
+    samples = parse(recorder.exposition().body.decode()).items()
+    failures = sum(
+        value > 0 and ("failure" in name or dict(labels).get("outcome") == "error") for (name, labels), value in samples
+    )
+    succeeded = sum(
+        value > 0 and name == metric and dict(labels).get("outcome") != "error" for (name, labels), value in samples
+    )
+    assert (succeeded, failures) == ((0, int(metric != TIMED["track_load"][1])) if fails else (1, 0))

@@ -124,8 +124,10 @@ def handlers(methods: dict[str, Any]) -> tuple[Handlers, ...]:
 
 
 @contextmanager
-def plain_server(recorder: Recorder, hold: threading.Event, **options: Any) -> Iterator[grpc.Channel]:
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[ServerInterceptor(recorder, **options)])
+def plain_server(
+    recorder: Recorder, hold: threading.Event, interceptor: Any = ServerInterceptor, **options: Any
+) -> Iterator[grpc.Channel]:
+    server = grpc.server(ThreadPoolExecutor(4), interceptors=[interceptor(recorder, **options)])
     server.add_generic_rpc_handlers(handlers(plain_methods(recorder, hold)))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -232,3 +234,15 @@ def test_options_work_as_they_do_for_http(serve: Serve) -> None:
         wait_for(lambda: sum(counts(recorder).values()) == 1)
         assert counts(recorder) == {"POST /shop.Churn/Total 200 acme": 1}
         assert counts(recorder, "ab_test_requests_total") == {"success A": 1}
+
+
+def test_the_interceptor_of_the_other_server_is_said_and_records(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    with plain_server(recorder, threading.Event(), AsyncServerInterceptor) as channel:
+        assert channel.unary_unary("/shop.Churn/Predict")(b"x", timeout=PATIENCE) == b"x"
+    (line,) = caplog.messages
+    assert line.startswith("AsyncServerInterceptor at ")
+    assert line.endswith(
+        ": it is for grpc.aio.server, and this is a grpc.server: give it ServerInterceptor, and the program goes on"
+    )
+    assert b'route="/shop.Churn/Predict",status="200"} 1.0' in recorder.exposition().body

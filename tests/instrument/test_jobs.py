@@ -209,3 +209,18 @@ def test_node_exporter_reads_what_jobs_wrote_and_a_failure_leaves_the_last_succe
     assert train[SUCCESS] == before[SUCCESS]
     assert train[INTERVAL] == 86_400
     assert len(list(folder.iterdir())) == 2
+
+
+def test_names_of_jobs_are_bounded_as_all_labels_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(registry=CollectorRegistry(), max_label_sets=3, exporter=Textfile(tmp_path))
+    for number in range(10):
+        with recorder.job(f"train-{number}"):
+            pass
+    samples = parse(recorder.exposition().body.decode())
+    names = {dict(labels)["job_name"] for (name, labels) in samples if name == SUCCESS}
+    assert names == {"train-0", "train-1", "train-2", "other"}
+    assert {file.name for file in tmp_path.iterdir()} == {f"ml_job_{name}.prom" for name in names}
+    assert samples["ml_instrument_overflow_total", (("family", SUCCESS),)] == 7
+    assert caplog.messages == [
+        f"{START}: there are too many values of job_name: further ones are recorded under 'other' (max_label_sets is 3)"
+    ]

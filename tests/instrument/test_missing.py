@@ -67,3 +67,11 @@ def test_a_variable_that_is_no_number() -> None:
     )
     done = _python(script, OTEL_METRIC_EXPORT_INTERVAL="15s")
     assert done.stdout == "OTEL_METRIC_EXPORT_INTERVAL: '15s' is not a number of milliseconds\n"
+
+
+def test_the_old_name_of_the_variable_makes_the_folder_too(tmp_path: Path) -> None:
+    folder = tmp_path / "workers"
+    script = "from ml_monitoring.instrument import Recorder; Recorder().cache('c').record_hit()"
+    done = _python(script, prometheus_multiproc_dir=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert [each.name.partition("_")[0] for each in folder.glob("counter_*.db")] == ["counter"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -297,8 +297,19 @@ def test_buckets_that_look_like_milliseconds_are_taken_with_a_warning(
     ]
 
 
-async def answer(_request: Any) -> str:
+async def answer(_request: Any, *, _with: int = 1) -> str:
     return "B"
+
+
+def each_answer(_request: Any) -> Iterator[str]:
+    yield "B"
+
+
+class AsyncAnswer:
+    """An object that is called as a coroutine function is."""
+
+    async def __call__(self, _request: Any) -> str:
+        return "B"
 
 
 @pytest.mark.parametrize("make", [FastAPI, lambda: Flask("app")], ids=["asgi", "wsgi"])
@@ -316,7 +327,21 @@ async def answer(_request: Any) -> str:
             "get_variant: 'X-Variant' is no function of the request; from_header makes one that reads a header",
         ),
         ({"get_variant": str.center}, "get_variant: center does not take the request as its only argument"),
-        ({"get_variant": answer}, "get_variant: answer is a coroutine function: write it with def, it is not awaited"),
+        *(
+            (
+                {"get_variant": hook},
+                f"get_variant: {name} is a coroutine function: write it with def, it is not awaited",
+            )
+            for hook, name in (
+                (answer, "answer"),
+                (partial(answer, _with=2), "answer"),
+                (AsyncAnswer(), "this AsyncAnswer"),
+            )
+        ),
+        *(
+            ({"get_variant": hook}, "get_variant: each_answer is a generator: write it with return in place of yield")
+            for hook in (each_answer, partial(each_answer))
+        ),
     ],
 )
 def test_options_of_an_application_that_cannot_be_are_refused(
@@ -368,16 +393,19 @@ def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda recorder: recorder.model(None, None), "model: name: None is not text"),
-        (lambda recorder: recorder.model(["churn"]), "model: name: ['churn'] is not text"),
+        (lambda recorder: recorder.model(None, None), "model: name: None is not text or a number"),
+        (lambda recorder: recorder.model(["churn"]), "model: name: ['churn'] is not text or a number"),
         (lambda recorder: recorder.model("m", {"v": 3}), "model: version: {'v': 3} is not text or a number"),
         (lambda recorder: recorder.model("m", variant=["B"]), "model: variant: ['B'] is not text or a number"),
-        (lambda recorder: recorder.cache(None), "cache: name: None is not text"),
+        (lambda recorder: recorder.cache(None), "cache: name: None is not text or a number"),
         (lambda recorder: recorder.model(""), "model: name: it is empty"),
         (lambda recorder: recorder.cache(""), "cache: name: it is empty"),
         (lambda recorder: recorder.job(""), "job: name: it is empty"),
-        (lambda recorder: recorder.experiment(5), "experiment: name: 5 is not text"),
-        (lambda recorder: recorder.model(pandas.DataFrame({"a": [1, 2]})), "model: name: this DataFrame is not text"),
+        (lambda recorder: recorder.experiment([5]), "experiment: name: [5] is not text or a number"),
+        (
+            lambda recorder: recorder.model(pandas.DataFrame({"a": [1, 2]})),
+            "model: name: this DataFrame is not text or a number",
+        ),
         (lambda recorder: recorder.job("n", every=len), "every: len is not a duration such as 30m, 1d or 1d12h"),
         (
             lambda recorder: recorder.track_request(answer),
@@ -610,6 +638,41 @@ def test_an_application_is_instrumented_once() -> None:
     instrument(app, Recorder(registry=registry))
     with pytest.raises(ValueError, match="this FastAPI is instrumented already"):
         instrument(app, Recorder(registry=registry))
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_flask_is_not_instrumented_by_its_requests(before: bool, caplog: pytest.LogCaptureFixture) -> None:
+    app, registry, refused = flask_app(), CollectorRegistry(), []
+    if before:
+        instrument(app, Recorder(registry=registry))
+
+    @app.before_request
+    def each_time() -> None:
+        try:
+            instrument(app, Recorder(registry=registry))
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    client = app.test_client()
+    assert [client.get("/items/1").status_code for _ in range(2)] == [200, 200]
+    started = (
+        "this Flask has started: call instrument right after it is made, not in its lifespan, an event or a request"
+    )
+    assert refused == ([] if before else [started, started])
+    said = [each for each in caplog.messages if each.startswith("instrument at")]
+    assert [each.partition(": ")[2] for each in said] == before * [
+        "this Flask is instrumented already: its requests would count twice, and the program goes on"
+    ]
+
+
+def test_a_registry_that_a_test_emptied_gets_the_metrics_again() -> None:
+    registry = CollectorRegistry()
+    Recorder(registry=registry).cache("c").record_hit()
+    for collector in list(registry._collector_to_names):
+        registry.unregister(collector)
+    recorder = Recorder(registry=registry)
+    recorder.cache("d").record_hit()
+    assert b'ml_cache_requests_total{cache="d",outcome="hit"} 1.0' in recorder.exposition().body
 
 
 def test_an_application_of_an_unknown_framework_is_refused() -> None:

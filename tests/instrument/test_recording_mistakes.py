@@ -117,6 +117,59 @@ def test_each_argument_of_each_method_is_named(kind: type, method: str, caplog: 
             caplog.clear()
 
 
+@pytest.mark.usefixtures("request_under_way")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda recorder: recorder.track_request("B", user="u1"),
+            "track_request: there is no 'user': it is called as track_request(variant, *, unit=None)",
+        ),
+        (
+            lambda recorder: recorder.track_request(),
+            "track_request: missing a required argument: 'variant': it is called as "
+            "track_request(variant, *, unit=None)",
+        ),
+        (lambda recorder: recorder.model(None, "3").track_prediction(), "model: name: None is not text or a number"),
+        (lambda recorder: recorder.cache([7]).record_hit(), "cache: name: [7] is not text or a number"),
+        (lambda recorder: recorder.experiment(""), "experiment: name: it is empty"),
+        (
+            lambda recorder: recorder.job("n", every="daily"),
+            "job: every: 'daily' is not a duration such as 30m, 1d or 1d12h",
+        ),
+    ],
+)
+def test_what_is_refused_elsewhere_is_only_said_while_a_request_is_answered(
+    call: Any, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    made = call(recorder)
+    if hasattr(made, "__enter__"):
+        with made:
+            pass
+    operation, _, problem = said.partition(": ")
+    (line,) = logged(caplog)
+    assert line.startswith(f"{operation} at {__file__}:")
+    assert line.endswith(f": {problem}; it is not recorded, and the program goes on")
+    labels = {"operation": operation}
+    assert recorder._metrics.registry.get_sample_value("ml_instrument_errors_total", labels) == 1
+
+
+def test_a_name_may_be_a_number() -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    recorder.cache(7).record_hit()  # type: ignore[arg-type]  # what a careless caller does
+    assert b'ml_cache_requests_total{cache="7",outcome="hit"} 1.0' in recorder.exposition().body
+
+
+def test_a_wrong_score_loses_no_confidence(caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    Recorder(registry=registry).model("m").record_prediction(0.1, score=-2.3, confidence=0.5)
+    labels = {"model": "m", "model_version": "", "variant": ""}
+    assert registry.get_sample_value("ml_prediction_confidence_ratio_count", labels) == 1
+    (line,) = logged(caplog)
+    assert "score is -2.3, not a share from 0 to 1" in line
+
+
 def test_a_call_with_other_arguments_says_how_it_is_called(caplog: pytest.LogCaptureFixture) -> None:
     cache: Any = made(instrument.CacheRecorder)
     cache.set_size("x")
@@ -137,7 +190,8 @@ def test_a_call_with_other_arguments_says_how_it_is_called(caplog: pytest.LogCap
         (lambda model: model.record_prediction(numpy.ones(2)), "seconds is of type ndarray, not a number"),
         (lambda model: model.record_prediction(1.0, confidence=95), "confidence is 95, not a share from 0 to 1"),
         (lambda model: model.record_prediction(1.0, confidence=math.nan), "confidence is nan, not a share from 0 to 1"),
-        (lambda model: model.record_prediction(1.0, score=math.inf), "score is inf, not a finite number"),
+        (lambda model: model.record_prediction(1.0, score=85), "score is 85, not a share from 0 to 1"),
+        (lambda model: model.record_prediction(1.0, score=math.inf), "score is inf, not a share from 0 to 1"),
         (
             lambda model: model.record_prediction(1.0, failed=numpy.ones(2)),
             "failed is of type ndarray, not True or False",

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import ExitStack
 from copy import copy
 from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, isroutine, signature
+from inspect import (
+    isasyncgenfunction,
+    isawaitable,
+    iscoroutinefunction,
+    isgenerator,
+    isgeneratorfunction,
+    isroutine,
+    signature,
+)
 from time import perf_counter
 from types import CodeType, TracebackType
 from typing import Any, ClassVar, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar, cast
@@ -24,6 +34,33 @@ Block = TypeVar("Block", bound="TrackedBlock[Any]")
 _Arguments = ParamSpec("_Arguments")
 
 _UNUSED: Final = 0.0
+
+
+def _until_it_ends(result: Any, block: ExitStack) -> Any:
+    """Return what a function returned; where that is work which is yet to be done, the block ends when it does."""
+    if isgenerator(result):
+        return _generated(result, block.pop_all())
+    if hasattr(type(result), "add_done_callback"):
+        rest = block.pop_all()
+        result.add_done_callback(lambda future: _end_as(future, rest))
+    elif isawaitable(result):
+        return _awaited(result, block.pop_all())
+    return result
+
+
+def _end_as(future: Any, block: ExitStack) -> None:
+    error = CancelledError() if future.cancelled() else future.exception()
+    block.__exit__(type(error) if error is not None else None, error, None)
+
+
+async def _awaited(result: Awaitable[Any], block: ExitStack) -> Any:
+    with block:
+        return await result
+
+
+def _generated(result: Generator[Any, Any, Any], block: ExitStack) -> Generator[Any, Any, Any]:
+    with block:
+        return (yield from result)
 
 
 class TrackedBlock(Generic[Owner]):
@@ -196,7 +233,8 @@ class ReusableBlock(TrackedBlock[Owner]):
 
             @wraps(function)
             def call(*args: Any, **kwargs: Any) -> Any:
-                with copy(self):
-                    return function(*args, **kwargs)
+                with ExitStack() as block:
+                    block.enter_context(copy(self))
+                    return _until_it_ends(function(*args, **kwargs), block)
 
         return cast("Function", call)

@@ -61,8 +61,13 @@ def mismatch(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappin
     return ""
 
 
+def options_named(name: str) -> list[str]:
+    """Return the functions and classes that have an argument of this name."""
+    return [owner for owner, arguments in _ARGUMENTS.items() if name in arguments]
+
+
 def _meant(unknown: str, own: list[str]) -> str:
-    if owners := [owner for owner, arguments in _ARGUMENTS.items() if unknown in arguments]:
+    if owners := options_named(unknown):
         return f", which is an argument of {', '.join(owners)}"
     if meant := did_you_mean(unknown, own):
         return meant

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from ml_monitoring.instrument.attributes import WithoutAttributes
 from ml_monitoring.instrument.catalog import CELLS
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.mistakes import WrongValueError, finite, is_true, text
@@ -96,7 +97,7 @@ class CellSeries(NamedTuple):
     squares: Callable[[float], None]
 
 
-class ExperimentRecorder:
+class ExperimentRecorder(WithoutAttributes):
     """Records what units do in one experiment; `Recorder.experiment` makes it."""
 
     def __init__(self, cells: CellMetrics, name: str) -> None:

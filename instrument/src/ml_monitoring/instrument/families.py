@@ -69,7 +69,7 @@ class Family(Generic[MetricType]):
         constant: Values of the constant labels, which come last.
         max_label_sets: Beyond so many, the service's own labels are booked under `OTHER`; beyond twice as many, all
             labels that can grow.
-        on_overflow: Called for each such booking.
+        on_overflow: Called for each such booking, with the labels that lost their values.
         together: A label, and those of its values that are made as soon as one of them is.
     """
 
@@ -81,7 +81,7 @@ class Family(Generic[MetricType]):
         *,
         extra: int = 0,
         max_label_sets: int,
-        on_overflow: Callable[[], None],
+        on_overflow: Callable[[tuple[str, ...]], None],
         together: tuple[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._parent: MetricType = parent
@@ -137,7 +137,8 @@ class Family(Generic[MetricType]):
                     for value in self._together[1]:
                         self._prepare((*key[:place], value, *key[place + 1 :]))
         if key != wanted:
-            self._on_overflow()
+            changed = zip(self._labels, key, wanted, strict=True)
+            self._on_overflow(tuple(label for label, kept, value in changed if kept != value))
         return found
 
     def _within_cap(self, key: tuple[str, ...]) -> tuple[str, ...]:
@@ -211,6 +212,8 @@ class Metrics:
         self._buckets = buckets or {}
         self._max_label_sets = max_label_sets
         self._log = FailureLog()
+        self._gauges: dict[str, Family[Gauge]] = {}
+        self._overflowed: set[tuple[str, ...]] = set()
         if not disabled:
             check_used()
             # Before the first metric: it opens a file there.
@@ -232,7 +235,12 @@ class Metrics:
         return self._family(Counter, name, optional, extra=extra)
 
     def gauge(self, name: str) -> Family[Gauge]:
-        """Return a family of gauges."""
+        """Return a family of gauges, the same each time: its cap is that of all its series."""
+        found = self._gauges.get(name)
+        # Two threads may both make the first of it; one remains.
+        return found if found is not None else self._gauges.setdefault(name, self._gauge(name))
+
+    def _gauge(self, name: str) -> Family[Gauge]:
         return self._family(Gauge, name, (), multiprocess_mode=CATALOG[name].multiprocess_mode)
 
     def histogram(self, name: str, *, extra: bool = False) -> Family[Histogram]:
@@ -266,6 +274,9 @@ class Metrics:
                 ) from None
 
         made, parent = self.shared(name, make)
+        if shared_folder() is None and parent not in getattr(self.registry, "_collector_to_names", (parent,)):
+            # Somebody emptied the registry, as tests do; of what is in files nothing is missing.
+            self.registry.register(parent)
         if made != described:
             raise ValueError(
                 f"{name} is in this registry with other labels or buckets: recorders that share a registry "
@@ -284,9 +295,22 @@ class Metrics:
             tuple(self._constant.values()),
             extra=len(added),
             max_label_sets=cap,
-            on_overflow=lambda: self._overflow.child(name).inc(),
+            on_overflow=partial(self._count_overflow, name),
             together=_TOGETHER.get(name) if name in _TOGETHER and _TOGETHER[name][0] in labels else None,
         )
+
+    def _count_overflow(self, name: str, labels: tuple[str, ...]) -> None:
+        self._overflow.child(name).inc()
+        if labels not in self._overflowed:
+            # Once, whatever the number of metrics that have these labels.
+            self._overflowed.add(labels)
+            _log.warning(
+                "%s: there are too many values of %s: further ones are recorded under %r (max_label_sets is %s)",
+                name,
+                " and ".join(labels),
+                OTHER,
+                self._max_label_sets,
+            )
 
     def shared(self, name: str, make: Callable[[], Shared]) -> Shared:
         """Return what an earlier recorder put into this registry under the name, or make it."""

@@ -215,6 +215,16 @@ class AsyncServerInterceptor(_Recording, grpc.aio.ServerInterceptor):  # type: i
         get_variant: Returns the variant for gRPC's `HandlerCallDetails`; see `from_header`.
     """
 
-    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
+    def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         """Return the handler of a call, with the recording around it."""
-        return self._wrapped(await continuation(handler_call_details), handler_call_details)
+        found = continuation(handler_call_details)
+        if inspect.isawaitable(found):
+            return self._awaited(found, handler_call_details)
+        # It would wait for ever for a coroutine.
+        self._requests.note(
+            "AsyncServerInterceptor", "it is for grpc.aio.server, and this is a grpc.server: give it ServerInterceptor"
+        )
+        return self._wrapped(found, handler_call_details)
+
+    async def _awaited(self, found: Awaitable[Any], details: Any) -> Any:
+        return self._wrapped(await found, details)

@@ -21,6 +21,7 @@ from ml_monitoring.instrument.options import (
     takes,
 )
 from ml_monitoring.instrument.recorder import Recorder
+from ml_monitoring.instrument.requests import CURRENT
 from ml_monitoring.instrument.routes import (
     DJANGO_REQUEST,
     KnownRoute,
@@ -78,23 +79,26 @@ def instrument(
     exclude = checked_patterns(exclude)
     if disabled():
         return used
-    if getattr(app, _INSTRUMENTED, False):
-        raise ValueError(f"this {type(app).__name__} is instrumented already: its requests would count twice")
+    earlier: Recorder | None = getattr(app, _INSTRUMENTED, None)
+    if earlier is not None:
+        problem = f"this {type(app).__name__} is instrumented already: its requests would count twice"
+        if CURRENT.get() is None:
+            raise ValueError(problem)
+        earlier._metrics.note("instrument", problem)
+        return earlier
     options: dict[str, Any] = {"metrics_path": metrics_path, "exclude": exclude, "get_variant": get_variant}
     if callable(getattr(app, "add_middleware", None)):
-        if getattr(app, "middleware_stack", None) is not None:
-            raise RuntimeError(
-                f"this {type(app).__name__} has started: call instrument right after it is made, "
-                "not in its lifespan, an event or a request"
-            )
+        _refuse_started(app, getattr(app, "middleware_stack", None) is not None)
         app.add_middleware(ASGIMiddleware, recorder=used, **options)
     elif callable(getattr(app, "wsgi_app", None)):
+        # Flask's own; its `wsgi_app` could be replaced, but each request would do so.
+        _refuse_started(app, getattr(app, "_got_first_request", False))
         app.wsgi_app = WSGIMiddleware(app.wsgi_app, used, **options)
     elif callable(getattr(app, "load_middleware", None)) and hasattr(app, "request_class"):
         _instrument_django(app, used, options)
     else:
         raise TypeError(f"app: {shown(app)} is {_no_application(app)}")
-    setattr(app, _INSTRUMENTED, True)
+    setattr(app, _INSTRUMENTED, used)
     warn_if_alone()
     left_out = excluded(exclude)
     covered = _Covered(app, metrics_path)
@@ -110,6 +114,14 @@ def instrument(
         # Not yet of Django: its routes are imported with the first request.
         covered.warn(_routes(app))
     return used
+
+
+def _refuse_started(app: Any, has_started: bool) -> None:
+    if has_started:
+        raise RuntimeError(
+            f"this {type(app).__name__} has started: call instrument right after it is made, "
+            "not in its lifespan, an event or a request"
+        )
 
 
 def _no_application(app: Any) -> str:

@@ -11,6 +11,7 @@ from ml_monitoring.instrument.blocks import ReusableBlock
 from ml_monitoring.instrument.catalog import JOB_LABEL, ORIGIN_LABEL
 from ml_monitoring.instrument.exporters import JobSamples
 from ml_monitoring.instrument.families import guarded
+from ml_monitoring.instrument.labels import OTHER
 from ml_monitoring.instrument.mistakes import as_number, shown
 
 if TYPE_CHECKING:
@@ -84,5 +85,7 @@ class Job(ReusableBlock["Recorder"], operation="job"):
     def _push_job(self, values: dict[str, float]) -> None:
         exporter = self._owner._exporter
         if exporter is not None:
+            # As many files or groups as series, at most.
+            name = self._name if self._metrics.gauge(_START).keeps(self._name) else OTHER
             origin = {ORIGIN_LABEL: self._metrics.origin} if self._metrics.origin else {}
-            exporter._push_job(JobSamples(self._name, {JOB_LABEL: self._name, **origin}, values))
+            exporter._push_job(JobSamples(name, {JOB_LABEL: name, **origin}, values))

@@ -9,6 +9,7 @@ from time import perf_counter, time
 from types import TracebackType
 from typing import Final, NamedTuple
 
+from ml_monitoring.instrument.attributes import WithoutAttributes
 from ml_monitoring.instrument.blocks import EndedBlock, FilledBlock, ReusableBlock, makes_block
 from ml_monitoring.instrument.catalog import SCORE_BINS
 from ml_monitoring.instrument.cells import ACCURACY, cell_of
@@ -64,7 +65,7 @@ class _Series(NamedTuple):
     last: Callable[[float], None]
 
 
-class ModelRecorder:
+class ModelRecorder(WithoutAttributes):
     """Records what one version of one model does; `Recorder.model` makes it."""
 
     def __init__(
@@ -125,11 +126,13 @@ class ModelRecorder:
         series.made()
         series.seconds(finite("seconds", seconds, 0), families.exemplar() if families.exemplars is not None else None)
         series.last(time())
-        if score is not None:
-            bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, finite("score", score)), len(SCORE_BINS) - 1)]
-            families.scores.child(*key, bin_label).inc()
-        if confidence is not None:
-            families.confidence.child(*key).observe(share("confidence", confidence))
+        try:
+            if score is not None:
+                families.scores.child(*key, SCORE_BINS[bisect_left(_BIN_BOUNDS, share("score", score))]).inc()
+        finally:
+            # A wrong score is no reason to lose it.
+            if confidence is not None:
+                families.confidence.child(*key).observe(share("confidence", confidence))
 
     def _find(self) -> _Series:
         made, duration, last = self._families.made, self._families.duration, self._families.last

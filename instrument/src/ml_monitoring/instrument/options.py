@@ -8,7 +8,8 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from inspect import iscoroutinefunction, signature
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any, Final
 
 from ml_monitoring.instrument.calls import explained
@@ -106,14 +107,14 @@ def checked_type(name: str, value: object, kind: type | tuple[type, ...], wanted
 
 
 def checked_name(argument: str, value: object, *, optional: bool = False) -> str:
-    """Return what something is called, as a value of a label; an optional one may be a number, and None is none.
+    """Return what something is called, as a value of a label; of an optional one None is none.
 
     Raises:
         ValueError: It is something else.
     """
-    if not isinstance(value, str) and not (optional and (value is None or isinstance(value, (int, float)))):
-        raise ValueError(f"{argument}: {shown(value)} is not text{' or a number' if optional else ''}")
-    if not value and not optional:
+    if not isinstance(value, (str, int, float)) and not (optional and value is None):
+        raise ValueError(f"{argument}: {shown(value)} is not text or a number")
+    if value == "" and not optional:
         raise ValueError(f"{argument}: it is empty")
     return clean(value)
 
@@ -241,10 +242,20 @@ def checked_hook(name: str, hook: Hook | None) -> Hook | None:
         raise ValueError(
             f"{name}: {shown(hook)} is no function of the request; from_header makes one that reads a header"
         )
-    if hook is not None and iscoroutinefunction(hook):
-        raise ValueError(f"{name}: {hook.__name__} is a coroutine function: write it with def, it is not awaited")
-    if hook is not None and not takes(hook, {}):
-        raise ValueError(f"{name}: {getattr(hook, '__name__', hook)} does not take the request as its only argument")
+    if hook is None:
+        return None
+    function: Any = hook
+    while isinstance(function, partial):
+        function = function.func
+    called = getattr(function, "__name__", None) or shown(function)
+    # An object that is called as a function is what its method is.
+    functions = (function, getattr(function, "__call__", None))  # noqa: B004  # for its kind
+    if any(map(iscoroutinefunction, functions)):
+        raise ValueError(f"{name}: {called} is a coroutine function: write it with def, it is not awaited")
+    if any(isgeneratorfunction(each) or isasyncgenfunction(each) for each in functions):
+        raise ValueError(f"{name}: {called} is a generator: write it with return in place of yield")
+    if not takes(hook, {}):
+        raise ValueError(f"{name}: {called} does not take the request as its only argument")
     return hook
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import timedelta
+from functools import cached_property, wraps
 from numbers import Integral
-from typing import Final, Literal, cast
+from typing import ClassVar, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from ml_monitoring.instrument.attributes import WithoutAttributes
 from ml_monitoring.instrument.blocks import ReusableBlock, makes_block
-from ml_monitoring.instrument.calls import explained
+from ml_monitoring.instrument.calls import explained, mismatch
 from ml_monitoring.instrument.catalog import INFERENCE_BUCKETS, RESPONSE_BUCKETS
 from ml_monitoring.instrument.cells import ExperimentRecorder, cell_of
 from ml_monitoring.instrument.exporters import Exporter, MetricsExporter
 from ml_monitoring.instrument.exposition import Exposition, render
-from ml_monitoring.instrument.families import Metrics, guarded
+from ml_monitoring.instrument.families import Metrics, add_operation, guarded
 from ml_monitoring.instrument.jobs import Job, interval_seconds
 from ml_monitoring.instrument.mistakes import WrongValueError, finite, shown, text
 from ml_monitoring.instrument.models import ModelRecorder, PredictionMetrics
@@ -26,13 +28,39 @@ from ml_monitoring.instrument.quality import RollingAccuracy
 from ml_monitoring.instrument.requests import CURRENT, RequestMetrics, VariantMetrics
 from ml_monitoring.instrument.tracing import Exemplars
 
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
+
 _NO_REQUEST: Final = (
     "no request is recorded here, or it is excluded or over: use track_request where there is no HTTP, and "
     "copy_context().run for a thread"
 )
 
 
-class Recorder:
+def _forgiven_in_requests(
+    method: Callable[Concatenate[Recorder, _Given], _Made],
+) -> Callable[Concatenate[Recorder, _Given], _Made]:
+    """Make a method log wrong arguments while a request is answered, and return what records nothing."""
+    operation = add_operation(method.__name__)
+    bare = cast("Callable[[Recorder, str], _Made]", method)
+
+    @wraps(method)
+    def call(self: Recorder, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Made:
+        try:
+            return method(self, *args, **kwargs)
+        except (TypeError, ValueError) as error:
+            if CURRENT.get() is None:
+                raise
+            problem = str(error).removeprefix(f"{operation}: ")
+            if isinstance(error, TypeError):
+                problem = mismatch(method, (self, *args), kwargs) or problem
+            self._metrics.failed(operation, WrongValueError(problem))
+            return bare(self._silent, "none")
+
+    return call
+
+
+class Recorder(WithoutAttributes):
     """Records into one Prometheus registry. Several recorders may share one, if they have the same options.
 
     With the environment variable `ML_MONITORING_INSTRUMENT_DISABLED=1` it records nothing.
@@ -54,6 +82,8 @@ class Recorder:
     Raises:
         ValueError: An option is wrong, or a recorder of the same registry has other ones.
     """
+
+    _is_silent: ClassVar[bool] = False
 
     @explained
     def __init__(
@@ -93,7 +123,7 @@ class Recorder:
                 "ml_prediction_duration_seconds": inference,
             },
             max_label_sets=max_label_sets,
-            disabled=disabled(),
+            disabled=self._is_silent or disabled(),
         )
         traces = Exemplars() if exemplars else None
         # One for each registry: two would count the processor's time twice.
@@ -114,7 +144,12 @@ class Recorder:
         self._accuracies: dict[str, RollingAccuracy] = {}
         self._lock = threading.Lock()
 
+    @cached_property
+    def _silent(self) -> Recorder:
+        return _SilentRecorder(registry=CollectorRegistry())
+
     @explained
+    @_forgiven_in_requests
     def model(self, name: str, version: str = "", *, variant: str = "") -> ModelRecorder:
         """Return the recorder of one model version; keep it, it is cheaper than asking for each prediction.
 
@@ -139,6 +174,7 @@ class Recorder:
         return model
 
     @explained
+    @_forgiven_in_requests
     def cache(self, name: str) -> CacheRecorder:
         """Return the recorder of one cache."""
         cache = CacheRecorder(self._caches, checked_name("cache: name", name))
@@ -146,6 +182,7 @@ class Recorder:
         return cache
 
     @explained
+    @_forgiven_in_requests
     def experiment(self, name: str) -> ExperimentRecorder:
         """Return the recorder of an experiment whose units (users, sessions) come back; keep it."""
         return ExperimentRecorder(self._variants.cells, checked_name("experiment: name", name))
@@ -168,6 +205,7 @@ class Recorder:
             context.cell = cell_of(unit)
 
     @makes_block
+    @_forgiven_in_requests
     def track_request(self, variant: str, *, unit: Hashable | None = None) -> TrackedRequest:
         """Record what happens inside as one request of the variant: for queues and batches, where no middleware is.
 
@@ -190,6 +228,7 @@ class Recorder:
         return request
 
     @makes_block
+    @_forgiven_in_requests
     def job(self, name: str, *, every: str | float | timedelta | None = None) -> Job:
         """Record a run of a batch job or notebook: when it started, how it ended and how long it took.
 
@@ -256,6 +295,10 @@ class Recorder:
             requests.prepare()
 
 
+class _SilentRecorder(Recorder):
+    _is_silent = True
+
+
 class TrackedRequest(ReusableBlock[VariantMetrics], operation="track_request"):
     """A request where no middleware is; `Recorder.track_request` makes it."""
 
@@ -282,7 +325,7 @@ class _CacheMetrics:
         self.entries = metrics.gauge("ml_cache_entries")
 
 
-class CacheRecorder:
+class CacheRecorder(WithoutAttributes):
     """Records what one cache does."""
 
     def __init__(self, families: _CacheMetrics, name: str) -> None:

@@ -169,6 +169,10 @@ class RequestMetrics:
         """Return what counts and logs that a hook failed."""
         return self._metrics.hook_failed
 
+    def note(self, operation: str, problem: str) -> None:
+        """Log what the service most likely did not mean."""
+        self._metrics.note(operation, problem)
+
     @guarded
     def started(self) -> None:
         """Note that a request came in."""

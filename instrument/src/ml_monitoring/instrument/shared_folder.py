@@ -110,7 +110,8 @@ class SharedCollector(Collector):
 
 def shared_folder() -> Path | None:
     """Return the folder, or None where there is one process only."""
-    path = os.environ.get(VARIABLE)
+    # prometheus_client takes its old name as well.
+    path = os.environ.get(VARIABLE) or os.environ.get(VARIABLE.lower())
     return Path(path) if path else None
 
 
