@@ -73,7 +73,12 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
             "\n".join(
                 [
                     f"- **{titles[uid]}** (`{uid}`): {_rest(changed[uid], changes)}",
-                    *(indent(line, "  ") for line in _lines(changes, one_by_one=is_short[uid], is_tight=is_tight)),
+                    *(
+                        indent(line, "  ")
+                        for line in _lines(
+                            changes, one_by_one=is_short[uid], is_tight=is_tight and not uid.startswith(OWN)
+                        )
+                    ),
                 ]
             )
             for uid, changes in own.items()
@@ -220,7 +225,9 @@ def _lines(changes: Sequence[Change], *, one_by_one: bool, is_tight: bool) -> li
     found = {
         "gone": [change.where for change in panels if _verb(change) == "removed"],
         "new": [change.where for change in panels if _verb(change) == "added"],
-        "renamed": [f"{change.old} → {change.where}" for change in panels if _verb(change) == "title"],
+        "renamed": [
+            f"{change.old} → {change.where.removeprefix('row ')}" for change in panels if _verb(change) == "title"
+        ],
         **_changed(panels),
         # Bookmarks and links name them.
         "variables": [

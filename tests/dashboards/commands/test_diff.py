@@ -284,12 +284,15 @@ def test_numbers_of_many_panels_that_are_others_are_one_line() -> None:
 
 
 def test_of_many_pages_with_many_changes_each_is_two_lines() -> None:
-    old = {uid: page() | {"title": uid.upper()} for uid in "abcdef"}
+    old = {uid: page() | {"title": uid.upper()} for uid in ["ml-monitoring-own-z", *"abcdef"]}
     new = copy.deepcopy(old)
     for uid in old:
         new[uid]["templating"]["list"] = []
         new[uid]["panels"] += [{"id": n, "type": "stat", "title": f"Panel {uid}{n}"} for n in range(10, 17)]
-    assert short(old, new)[-4:-2] == [
+    said = short(old, new)
+    own = said.index("- **ML-MONITORING-OWN-Z** (`ml-monitoring-own-z`): 8 of meaning (1 of them above), 0 of looks")
+    assert said[own + 1].count("Panel") == 7
+    assert said[own - 2 : own] == [
         "- **F** (`f`): 8 of meaning (1 of them above), 0 of looks",
         "  - New: Panel f10; Panel f11; Panel f12; 4 more.",
     ]
