@@ -26,6 +26,7 @@ _MOST_NAMED: Final = 10
 _WAKING: Final = ("severity", "team")
 _ORDER: Final = ("threshold", "number", "`for`", "`keep_firing_for`", "label", "condition", "matcher")
 _EXPRESSION: Final = "expression changed"
+_COMPARISON: Final = re.compile(r"[<>]")
 _WAITS: Final = {
     "for": "`for`",
     "keep_firing_for": "`keep_firing_for` (how much later its end is notified)",
@@ -67,7 +68,8 @@ def rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
         word = "changed" if come and gone else "added in it" if come else "removed in it"
         yield Change(name, f"matchers {word}", gone, come)
     elif not (is_alike or ((lost or gained) and limits.matches_alike(*exprs))):
-        yield Change(name, _EXPRESSION, *exprs)
+        is_turned = len({_COMPARISON.sub("", expr) for expr in exprs}) == 1
+        yield Change(name, f"{_EXPRESSION}{', its comparison is turned round' * is_turned}", *exprs)
 
 
 def starting_over(

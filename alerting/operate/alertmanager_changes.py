@@ -21,6 +21,8 @@ LATER: Final = "Later or quieter"
 OTHERWISE: Final = "Changed otherwise"
 # The waits of routes, with what Alertmanager does where nothing is said.
 _DEFAULTS: Final = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
+# When an alert that is reported no more counts as ended.
+_RESOLVE: Final = "resolve_timeout"
 # What goes to the receivers of teams, by the severity at the end of their names.
 _OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", "info": "info alerts of"}
 # What is said by itself; of other sections only the keys are: they may hold passwords.
@@ -89,6 +91,8 @@ def not_notified(names: Iterable[str]) -> Iterator[Change]:
         team, _, severity = name.rpartition("-")
         if team and severity in _OF_TEAMS:
             found[_OF_TEAMS[severity]].append(team)
+        elif name.endswith("watchdog"):
+            yield Change(f"what goes to {name}:", "the dead man's switch gets nothing more")
         else:
             found["what goes to"].append(name)
     for words, whose in found.items():
@@ -162,7 +166,11 @@ def _receivers(old: Json, new: Json) -> Iterator[Change]:
                     ", ".join(str(each["channel"]) for each in of_it if each.get("channel")) for of_it in (one, other)
                 ]
                 shown = names if "channel" in keys and kind == "slack_configs" else ["", ""]
-                yield Change(where, f"{_channel(kind)} changed ({', '.join(keys)})", *shown)
+                said = f"{_channel(kind)} changed ({', '.join(keys)})"
+                if "send_resolved" in keys:
+                    ends = [each.get("send_resolved") for each in other]
+                    said += ": no notice of the end of alerts" if False in ends else ": notice of their end, too"
+                yield Change(where, said, *shown)
 
 
 def _routes(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
@@ -203,10 +211,21 @@ def _below(route: Json) -> dict[tuple[str, ...], Json]:
 def _sections(old: Json, new: Json) -> Iterator[Change]:
     for section in (key for key in {**old, **new} if key not in _APART):
         one, other = old.get(section), new.get(section)
+        if section == "global":
+            waits, (one, other) = zip(*(_without_wait(values) for values in (one, other)), strict=True)
+            if waits[0] != waits[1]:
+                yield Change(section, f"{_RESOLVE} changed", *map(_text, waits))
         if isinstance(one, dict) and isinstance(other, dict) and one != other:
             yield Change(section, f"changed ({', '.join(_differing(one, other))})")
         elif one != other:
             yield Change(section, "added" if one is None else "removed" if other is None else "changed")
+
+
+def _without_wait(values: Any) -> tuple[Any, Any]:
+    """Return when an alert that is reported no more counts as ended, and what else is said of all."""
+    if not isinstance(values, dict):
+        return None, values
+    return values.get(_RESOLVE), {key: value for key, value in values.items() if key != _RESOLVE} or None
 
 
 def _channels(receiver: Json) -> dict[str, list[Json]]:

@@ -13,6 +13,7 @@ from ml_monitoring.alerting.operate import (
     contents,
     inhibition_changes,
     limits,
+    loading,
     mute_times,
     recorded,
 )
@@ -111,6 +112,10 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         found = directed[title] if everything else [*short(directed[title], len(pairs))]
         directed[title] = [*found, *through[title], *of_reach, *muted.get(title, ()), *times[title]]
     ended = [
+        *loading.problems(old.alertmanager, new.alertmanager),
+        *inhibition_changes.muted_for_ever(old.alertmanager, new.alertmanager, pairs),
+    ]
+    dead = [
         Change(renamed.get(name, name), f"can never fire again: it reads {what}")
         for name, what, is_ended in unfed
         if is_ended
@@ -125,7 +130,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         "alerts": {
             "added": len(added),
             "removed": len(removed),
-            "that can never fire again": len(ended),
+            "that can never fire again": len(dead),
             "renamed": len(renamed),
             "changed": len({change.where for change in rules}),
             "reading changed recording rules": len(reading),
@@ -143,6 +148,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     sections = {
         "Notify you no more": [
             *ended,
+            *dead,
             *alertmanager_changes.not_notified(silent),
             *alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager),
             *_few([name for name in gone if name not in unheard], gone, before, "removed", everything=everything),
@@ -180,7 +186,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     hint = [_BACKTEST] if added or rules or reading else []
     if not (summary or listed):
         return "\n".join(redact(change.line()) for change in raw)
-    return "\n\n".join(["\n".join(summary), *listed, *hint])
+    return "\n\n".join(filter(None, ["\n".join(summary), *listed, *hint]))
 
 
 def _few(

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 
 # Inhibitions beyond so many are counted.
 _MOST_NAMED: Final = 3
+# The expression of an alert that always fires.
+_ALWAYS: Final = re.compile(r"\s*vector\s*\(\s*[0-9.]+\s*\)\s*")
 # What changes for none of the alerts that there were before.
 NONE: Final = "No alert more or less"
 
@@ -69,6 +71,43 @@ def changes(
         for title, (word, number) in (numbers | {OTHERWISE: ("changed", changed)}).items():
             found[title] += [Change("inhibitions", f"{number} {word}")] if number else []
     return found if everything else {title: [*together(of_it, "inhibitions")] for title, of_it in found.items()}
+
+
+def muted_for_ever(old: Json | None, new: Json | None, alerts: Mapping[str, tuple[Json, Json]]) -> list[Change]:
+    """Return the alerts that are never sent from now on, as one that always fires mutes them.
+
+    Args:
+        old: Alertmanager's configuration before; None where there is none.
+        new: The same after.
+        alerts: The rules before and after, by the name of the alert.
+    """
+    before, after = (
+        _muted_for_ever(config or {}, {name: pair[place] for name, pair in alerts.items()})
+        for place, config in enumerate((old, new))
+    )
+    by_source: dict[str, list[str]] = {}
+    for name in after:
+        if name not in before:
+            by_source.setdefault(after[name], []).append(name)
+    rules = {name: new_rule for name, (_old, new_rule) in alerts.items()}
+    return [
+        Change(name_alerts(names, rules), f"never sent: muted by an inhibition while {source} fires, which is always")
+        for source, names in by_source.items()
+    ]
+
+
+def _muted_for_ever(config: Json, alerts: Mapping[str, Json]) -> dict[str, str]:
+    labels = {name: labels_of(rule) for name, rule in alerts.items()}
+    always = [name for name, rule in alerts.items() if _ALWAYS.fullmatch(str(rule.get("expr", "")))]
+    found: dict[str, str] = {}
+    for rule in mappings(config.get("inhibit_rules")):
+        source, target = (matchers(rule, f"{side}_match") for side in ("source", "target"))
+        # Others may have more labels than their rules give them.
+        for name in always if not rule.get("equal") else ():
+            if _matches(source, labels[name]):
+                muted = [one for one, own in labels.items() if one not in always and _matches(target, own)]
+                found |= dict.fromkeys(muted, name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

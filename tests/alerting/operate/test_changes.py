@@ -374,6 +374,31 @@ def test_alerts_that_read_a_recording_rule_that_is_gone_come_first_and_say_why()
         ]
 
 
+def test_a_comparison_that_is_turned_round_is_said() -> None:
+    turned = lines(version(rule("Hot", "heat < 20")), version(rule("Hot", "heat > 20")))
+    assert turned[4] == "- **Hot** expression changed, its comparison is turned round: `heat < 20` → `heat > 20`"
+
+
+def test_a_group_with_another_name_is_said_without_an_empty_line_above() -> None:
+    old, new = (Version([{"name": name, "rules": [rule("Hot")]}]) for name in "ab")
+    assert lines(old, new)[0] == "### Start over when Prometheus reads the new rules"
+
+
+def test_notice_of_the_end_and_when_alerts_count_as_ended_are_said_in_words() -> None:
+    old, new = (
+        {
+            "route": {"receiver": "a"},
+            "receivers": [{"name": "a", "slack_configs": [{"channel": "#a", "send_resolved": value}]}],
+            **({} if value else {"global": {"resolve_timeout": "1h"}}),
+        }
+        for value in (True, False)
+    )
+    assert lines(version(alertmanager=old), version(alertmanager=new))[4:] == [
+        "- **receiver a** slack changed (send_resolved): no notice of the end of alerts",
+        "- **global** resolve_timeout changed: `nothing` → `1h`",
+    ]
+
+
 def _named(rules: Path) -> dict[str, Json]:
     groups = yaml.safe_load((rules / "alerts.yml").read_text("utf-8"))["groups"]
     return {one["alert"]: one for group in groups for one in group["rules"]}

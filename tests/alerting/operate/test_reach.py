@@ -32,6 +32,7 @@ def config() -> Json:
                 {"match_re": {"team": "mlops|growth"}, "routes": [{"matchers": ["team=mlops"], "receiver": "mlops"}]},
             ],
         },
+        "time_intervals": [{"name": "nights"}, {"name": "office"}],
         "receivers": [
             {"name": "rest", "webhook_configs": [LOG]},
             {"name": "duty", "webhook_configs": [LOG], "pagerduty_configs": [{"routing_key": "hunter2"}]},
@@ -197,6 +198,30 @@ def test_times_of_silence_name_a_channel_that_another_route_reaches_in_them() ->
         f"- **Hot** not sent to email, pagerduty (but by late after 30m), webhook {office}",
         f"- **Hot** now sent to email, pagerduty, webhook {office}",
     ]
+
+
+def _top(new: Json, *rules: Json) -> list[str]:
+    """Return what is said first of a changed configuration."""
+    listed = [{"rules": [*rules, alert("Hot")]}]
+    first = compare(Version(listed, config()), Version(listed, new)).partition("### ")[2].partition("\n\n###")[0]
+    return first.splitlines()[2:] if first.startswith("Notify you no more") else []
+
+
+def test_a_route_that_names_what_there_is_not_keeps_alertmanager_from_loading_all() -> None:
+    why = "- **alertmanager.yml** Alertmanager will not load it: a route names the {}, which there is not"
+    assert _top(_with(receiver="platfrom"))[0] == why.format("receiver platfrom")
+    for key in ("mute_time_intervals", "active_time_intervals"):
+        assert _top(_with(**{key: ["weekend"]})) == [why.format("time weekend")]
+        assert _top(_with(**{key: ["office"]})) == []
+
+
+def test_what_an_alert_that_always_fires_mutes_is_never_sent() -> None:
+    always = alert("Watchdog", "none") | {"expr": " vector(1)"}
+    inhibition = {"source_matchers": ["alertname=Watchdog"], "target_matchers": ["severity=warning"]}
+    muted = "- **Hot** never sent: muted by an inhibition while Watchdog fires, which is always"
+    assert _top(config() | {"inhibit_rules": [inhibition]}, always) == [muted]
+    for other in ({"equal": ["job"]}, {"source_matchers": ["alertname=Hot"]}, {"target_matchers": ["severity=info"]}):
+        assert _top(config() | {"inhibit_rules": [inhibition | other]}, always) == []
 
 
 def test_another_address_of_the_same_kind_is_another_channel_but_a_new_secret_of_a_channel_of_slack_is_not() -> None:

@@ -1,0 +1,39 @@
+"""Why Alertmanager would not load a configuration: its routes name what there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ml_monitoring.alerting.operate.routing import mappings
+from ml_monitoring.exporter.differences import Change
+
+Json = dict[str, Any]
+
+_TIMES: Final = ("time_intervals", "mute_time_intervals")
+_TIMES_OF_ROUTES: Final = ("mute_time_intervals", "active_time_intervals")
+
+
+def problems(old: Json | None, new: Json | None) -> list[Change]:
+    """Return what a route names that there is not, and was none of before."""
+    before, after = (dict.fromkeys(_unknown(config or {})) for config in (old, new))
+    return [
+        Change("alertmanager.yml", f"Alertmanager will not load it: a route names the {one}, which there is not")
+        for one in after
+        if one not in before
+    ]
+
+
+def _unknown(config: Json) -> Iterator[str]:
+    receivers = {str(one.get("name")) for one in mappings(config.get("receivers"))}
+    times = {str(one.get("name")) for section in _TIMES for one in mappings(config.get(section))}
+    waiting = mappings([config.get("route")])
+    while waiting:
+        route = waiting.pop(0)
+        waiting += mappings(route.get("routes"))
+        if "receiver" in route and str(route["receiver"]) not in receivers:
+            yield f"receiver {route['receiver']}"
+        listed = [route.get(key) for key in _TIMES_OF_ROUTES]
+        yield from (
+            f"time {one}" for names in listed if isinstance(names, list) for one in names if str(one) not in times
+        )
