@@ -61,6 +61,15 @@ def given() -> Any:
         ),
         (partial(instrument), f"instrument: missing a required argument: 'app': {OF_INSTRUMENT}"),
         (
+            partial(instrument, Flask("app"), excluded_handlers=["/x"]),
+            f"instrument: there is no 'excluded_handlers'; did you mean 'exclude'? {OF_INSTRUMENT}",
+        ),
+        (partial(instrument, Flask("app"), namespace="x"), f"instrument: there is no 'namespace': {OF_INSTRUMENT}"),
+        (
+            partial(instrument, Recorder(registry=CollectorRegistry()), Flask("app")),
+            "app: this is the recorder: the application comes first, instrument(app, recorder)",
+        ),
+        (
             lambda: Recorder(label={}),  # type: ignore[call-arg]
             f"Recorder: there is no 'label'; did you mean 'labels'? {OF_RECORDER}",
         ),

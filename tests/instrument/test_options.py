@@ -232,7 +232,8 @@ def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
             "exporter: this DataFrame is none: give 'otlp', an Otlp, a Pushgateway or a Textfile",
         ),
         ({"labels": {5: "x"}}, "labels: 5 is not the name of a label"),
-        ({"exporter": Textfile}, "exporter: Textfile is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
+        ({"registry": CollectorRegistry}, "registry: CollectorRegistry is a class: call it, CollectorRegistry()"),
+        ({"exporter": Textfile}, "exporter: Textfile is a class: call it, Textfile(...)"),
         (
             {"exporter": "http://user:p@ss@x"},
             "exporter: 'http://...@x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile",
@@ -317,6 +318,7 @@ class AsyncAnswer:
     ("options", "message"),
     [
         ({"metrics_path": "/metrics?all=1"}, "metrics_path: '/metrics?all=1' is a path only without '?'"),
+        ({"exclude": ""}, "exclude: it is empty; leave it out to exclude nothing"),
         ({"metrics_path": "metrics"}, "metrics_path: 'metrics' does not begin with /; None serves no metrics here"),
         (
             {"get_variant": from_header},

@@ -12,6 +12,17 @@ from ml_monitoring.instrument.mistakes import close_to, did_you_mean
 # Arguments of the functions and classes that are explained, by their names.
 _ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {}
 
+# What other libraries call them.
+_OF_NEIGHBOURS: Final[Mapping[str, str]] = {
+    "path": "metrics_path",
+    "endpoint": "metrics_path",
+    "excluded_handlers": "exclude",
+    "skip_paths": "exclude",
+    "buckets": "response_buckets",
+    "latency_buckets": "response_buckets",
+}
+_VERY_ALIKE: Final = 0.8
+
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
@@ -69,10 +80,14 @@ def options_named(name: str) -> list[str]:
 def _meant(unknown: str, own: list[str]) -> str:
     if owners := options_named(unknown):
         return f", which is an argument of {', '.join(owners)}"
-    if meant := did_you_mean(unknown, own):
-        return meant
     others = {each: owner for owner, arguments in _ARGUMENTS.items() for each in arguments}
-    close = close_to(unknown, others)
+    close = _OF_NEIGHBOURS.get(unknown, "") if set(own).intersection(_OF_NEIGHBOURS.values()) else ""
+    if close in own:
+        return f"; did you mean {close!r}?"
+    if not close and (meant := did_you_mean(unknown, own)):
+        return meant
+    # What is only a little like it has another meaning.
+    close = close or close_to(unknown, others, _VERY_ALIKE)
     return f"; did you mean {close!r} of {others[close]}?" if close else ""
 
 

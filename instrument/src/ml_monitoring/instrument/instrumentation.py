@@ -67,6 +67,8 @@ def instrument(
         ValueError: The application is instrumented already, or an option is wrong.
         RuntimeError: The application has started.
     """
+    if isinstance(app, Recorder):
+        raise TypeError("app: this is the recorder: the application comes first, instrument(app, recorder)")
     if isinstance(app, type):
         raise TypeError(f"{app.__name__} is a class: give the application that it makes")
     if isroutine(app) and takes(app):

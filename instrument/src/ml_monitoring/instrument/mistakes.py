@@ -101,11 +101,11 @@ def as_number(value: object) -> float | None:
         return None
 
 
-def close_to(name: str, known: Iterable[str]) -> str:
+def close_to(name: str, known: Iterable[str], alike: float = 0.6) -> str:
     """Return the known name that another is most like; empty if it is like none."""
     from difflib import get_close_matches  # noqa: PLC0415  # takes long to import, and mistakes are rare
 
-    return "".join(get_close_matches(name, known, 1))
+    return "".join(get_close_matches(name, known, 1, alike))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -103,7 +103,10 @@ def checked_type(name: str, value: object, kind: type | tuple[type, ...], wanted
         ValueError: It is.
     """
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{name}: {shown(value)} is not {wanted}")
+        is_class = isinstance(value, type) and issubclass(value, kind)
+        raise ValueError(
+            f"{name}: {shown(value)} is " + (f"a class: call it, {shown(value)}()" if is_class else f"not {wanted}")
+        )
 
 
 def checked_name(argument: str, value: object, *, optional: bool = False) -> str:
@@ -177,6 +180,8 @@ def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ValueError: There is something else among them.
     """
+    if patterns == "":
+        raise ValueError("exclude: it is empty; leave it out to exclude nothing")
     if isinstance(patterns, str):
         return (patterns,)
     found = tuple(patterns) if isinstance(patterns, Iterable) else (patterns,)

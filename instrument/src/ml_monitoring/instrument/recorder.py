@@ -111,6 +111,8 @@ class Recorder(WithoutAttributes):
         if max_label_sets < 1:
             raise ValueError(f"max_label_sets: {max_label_sets} is less than 1")
         by_name = exporter is None or (isinstance(exporter, str) and exporter == "otlp")
+        if isinstance(exporter, type) and hasattr(exporter, "_push_job"):
+            raise ValueError(f"exporter: {shown(exporter)} is a class: call it, {shown(exporter)}(...)")
         if not by_name and (isinstance(exporter, type) or not hasattr(exporter, "_push_job")):
             raise ValueError(f"exporter: {shown(exporter)} is none: give 'otlp', an Otlp, a Pushgateway or a Textfile")
         self._metrics = Metrics(
