@@ -6,25 +6,17 @@ VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
-# What is given as `make target NAME=value`. Another name may be a slip, or is for the programs, which see it as well.
-VARIABLES := ARGS BAKE_ARGS BENCH_ARGS DRY_RUN DURATION FROM FUZZ_ARGS FUZZ_MINUTES HOURS LABELS MAIL_TO NAMESPACE OUTPUT \
-	PORT_BASE PROMETHEUS PUSH PYTEST_ARGS PYTHON REASON REGISTRY SETTINGS SHELL SIGN_KEY SOAK_ARGS START TO UPGRADE VERSION \
-	WITH WORKERS
-$(foreach file,$(SETTINGS),$(if $(wildcard $(file)),,$(error SETTINGS=$(file): there is no such file)))
-GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
-# Which of some names may be meant by another, as the end of a message.
-MEANT = $(shell $(PYTHON) -c 'import sys; from exporter.suggestions import suggestion_or_all; print(suggestion_or_all(*sys.argv[1:2], sys.argv[2:]))' \
-	'$(subst ','\'',$1)' $2)
-$(foreach name,$(filter-out $(VARIABLES) %_URL %_PORT ML_MONITORING_%,$(GIVEN)),$(warning no target reads $(name), only programs may$(call MEANT,$(name),$(VARIABLES))))
-
-$(foreach name,$(filter FUZZ_MINUTES HOURS,$(GIVEN)),$(if $(shell echo '$($(name))' | grep -xE '[0-9]+([.][0-9]+)?'),,$(error $(name)=$($(name)): is no number)))
-
 .DEFAULT_GOAL := help
 TARGETS := help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements release release-prepare images .venv
 .PHONY: $(TARGETS)
-# Said before anything is done of a list of targets; make itself takes names of folders such as `tests` for targets.
-UNKNOWN := $(firstword $(filter-out $(TARGETS),$(MAKECMDGOALS)))
-$(if $(UNKNOWN),$(error there is no target $(UNKNOWN)$(call MEANT,$(UNKNOWN),$(TARGETS)); `make help` says what each does))
+# Said before anything is done: targets that there are not (make itself takes names of folders such as `tests` for some),
+# and what is given as `make target NAME=value` that these targets do not read.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
+WRONG := $(if $(filter-out PYTHON,$(GIVEN))$(filter-out $(TARGETS),$(MAKECMDGOALS)),$(shell \
+	$(FOUND_PYTHON) -m tools.make_call '$(subst ','\'',$(MAKECMDGOALS))' $(GIVEN)))
+$(if $(filter stop,$(firstword $(WRONG))),$(error $(wordlist 2,999,$(WRONG))),$(if $(WRONG),$(warning $(WRONG))))
+$(foreach file,$(SETTINGS),$(if $(wildcard $(file)),,$(error SETTINGS=$(file): there is no such file$(if $(word 2,$(SETTINGS)),; a path with blanks cannot be given))))
+$(foreach name,$(filter FUZZ_MINUTES HOURS,$(GIVEN)),$(if $(shell echo '$($(name))' | grep -xE '[0-9]+([.][0-9]+)?' | grep '[1-9]'),,$(error $(name)=$($(name)): is no number above 0)))
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,12 +58,12 @@ TABLES := docs/metrics.md docs/alerts.md
 OWN := $(or $(foreach file,$(SETTINGS),--settings $(file)),--settings /dev/null)
 OWN_OUTPUT := $(or $(OUTPUT),generated)
 # Asked for by recipes that would write over what git keeps.
-OUTPUT_OF_OWN = $(if $(SETTINGS),$(if $(OUTPUT),,$(error SETTINGS need OUTPUT=folder as well: git keeps what the defaults make)))
+OUTPUT_OF_OWN = $(if $(OUTPUT),,$(foreach name,SETTINGS NAMESPACE,$(if $($(name)),$(error $(name)=$($(name)) needs OUTPUT=folder as well: git keeps what the defaults make))))
 ifdef SETTINGS
 generate: .venv ## Regenerate dashboards, rules, configurations, tables (SETTINGS=FILES: yours, into generated/ or OUTPUT)
 	@echo ">> running the generators with $(SETTINGS), into $(OWN_OUTPUT)"
-	@$(VENV) -m alerting generate $(OWN) --output-dir $(OWN_OUTPUT)/alerting
-	@$(VENV) -m dashboards generate $(OWN) --output-dir $(OWN_OUTPUT)/dashboards
+	@$(VENV) -m alerting generate $(OWN) --output-dir "$(OWN_OUTPUT)/alerting"
+	@$(VENV) -m dashboards generate $(OWN) --output-dir "$(OWN_OUTPUT)/dashboards"
 else
 generate: .venv
 	$(if $(OUTPUT),$(error OUTPUT is for what SETTINGS=FILES make; without them the committed files are written))
@@ -94,17 +86,17 @@ endif
 k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, SETTINGS=FILES, OUTPUT=folder for others than the committed ones)
 	@echo ">> writing manifests"
 	$(OUTPUT_OF_OWN)
-	@$(VENV) -m ml_monitoring kubernetes manifests $(OWN) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
+	@$(VENV) -m ml_monitoring kubernetes manifests $(OWN) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir "$(OUTPUT)")
 
 chart: .venv ## Write the Helm chart (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
 	@echo ">> writing the chart"
 	$(OUTPUT_OF_OWN)
-	@$(VENV) -m ml_monitoring kubernetes chart $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
+	@$(VENV) -m ml_monitoring kubernetes chart $(OWN) $(if $(OUTPUT),--output-dir "$(OUTPUT)")
 
 mixin: .venv ## Write the mixin for jsonnet (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
 	@echo ">> writing the mixin"
 	$(OUTPUT_OF_OWN)
-	@$(VENV) -m tools.mixin generate $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
+	@$(VENV) -m tools.mixin generate $(OWN) $(if $(OUTPUT),--output-dir "$(OUTPUT)")
 
 check: .venv ## Lint, check types, generated files and the links of the documentation
 	@echo ">> running ruff"
@@ -200,8 +192,8 @@ maintenance: .venv ## Silence the alerts of the stack's teams but the Watchdog (
 	$(if $(and $(DURATION),$(REASON)),,$(error say how long and why: make maintenance DURATION=2h REASON="new disks"))
 	@$(VENV) -m ml_monitoring alerts maintenance $(if $(START),--start "$(START)") --duration "$(DURATION)" --reason "$(REASON)" $(foreach label,$(LABELS),--label "$(label)")
 
-maintenance-end: .venv ## End the silence of maintenance
-	@$(VENV) -m ml_monitoring alerts maintenance-end
+maintenance-end: .venv ## End the silences of maintenance (ID=ID as it was printed, or LABELS="team=mlops", for one of several)
+	@$(VENV) -m ml_monitoring alerts maintenance-end $(ID) $(foreach label,$(LABELS),--label "$(label)")
 
 # Needs no .venv, only Docker and Python. WITH="demo tls" chooses overlays, in place of WITH in docker/.env.
 DEPLOY = $(FOUND_PYTHON) -m tools.deploy $(if $(WITH),--with "$(WITH)")

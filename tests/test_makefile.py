@@ -6,6 +6,9 @@ import os
 import re
 import subprocess
 
+import pytest
+
+from tools import make_call
 from tools.stack import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -19,21 +22,53 @@ def dry_run(*arguments: str) -> list[str]:
     return [re.sub(r"^Makefile:\d+: ", "", line) for line in done.stderr.splitlines()]
 
 
-def test_variables_are_those_that_recipes_read() -> None:
-    listed = re.search(r"^VARIABLES := ((?:.*\\\n)*.*)", MAKEFILE, re.MULTILINE)
+def test_variables_of_a_target_are_those_that_its_recipe_reads() -> None:
+    targets = make_call.readers(MAKEFILE)
+    assert targets["help"] == set()
+    assert targets["k8s"] == {"NAMESPACE", "OUTPUT", "PYTHON", "SETTINGS"}
+    assert targets["backup"] == {"PYTHON", "TO", "WITH"}
+    assert targets["test"] == {"PYTEST_ARGS", "PYTHON", "WORKERS"}
+    assert targets["maintenance"] == {"DURATION", "LABELS", "PYTHON", "REASON", "START"}
+    listed = re.search(r"^TARGETS := (.*)", MAKEFILE, re.MULTILINE)
     assert listed
-    known = set(listed[1].replace("\\", "").split())
-    own = set(re.findall(r"^([A-Z_0-9]+) :?=", MAKEFILE, re.MULTILINE))
-    read = set(re.findall(r"\$\((?:if |or |foreach \w+,\$\()?([A-Z][A-Z_]+)\b", MAKEFILE)) - {
-        "MAKECMDGOALS",
-        "MAKEFILE_LIST",
-    }
-    assert known - {"SHELL"} == read - own
+    assert set(listed[1].split()) == targets.keys()
 
 
-def test_a_name_that_no_target_reads_is_named() -> None:
-    assert dry_run("k8s", "NAMESPCE=x") == ["no target reads NAMESPCE, only programs may; did you mean NAMESPACE?"]
-    assert dry_run("k8s", "NAMESPACE=x", "OUTPUT=y z") == []
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        ("k8s NAMESPCE=x", "no target reads NAMESPCE; did you mean NAMESPACE?"),
+        ("maintenance LABEL=a=b DURATION=2h REASON=x", "no target reads LABEL; did you mean LABELS?"),
+        ("generate SETING=x.yml", "no target reads SETING; did you mean SETTINGS?"),
+        ("deploy WTIH=demo", "no target reads WTIH; did you mean WITH?"),
+        ("report PROM=http://x", "no target reads PROM; did you mean PROMETHEUS?"),
+        ("report prometheus=http://x", "no target reads prometheus; did you mean PROMETHEUS?"),
+    ],
+)
+def test_a_slip_in_the_name_of_a_variable_stops_make(call: str, line: str) -> None:
+    name = re.findall(r"reads (\w+)", line)[0]
+    cure = f"A variable for programs stands before make: {name}=... make"
+    assert dry_run(*call.split()) == [f"*** {line} {cure}.  Stop."]
+
+
+def test_a_variable_of_other_targets_stops_make() -> None:
+    assert dry_run("chart", "NAMESPACE=x") == ["*** chart does not read NAMESPACE, as k8s would.  Stop."]
+    assert dry_run("deploy", "TO=x", "WITH=demo") == ["*** deploy does not read TO, as backup would.  Stop."]
+    # One of the targets is enough.
+    assert dry_run("chart", "k8s", "NAMESPACE=x", "OUTPUT=y z") == []
+
+
+def test_a_variable_that_may_be_for_programs_is_said_and_passed_on() -> None:
+    assert dry_run("prove", "TZ=UTC") == ["no target reads TZ, only programs may; prove reads PROMETHEUS, PYTHON"]
+    assert dry_run("k8s", "GRAFANA_URL=http://x", "SHELL=/bin/sh", "PYTHON=python3") == []
+
+
+def test_words_that_belong_together_stand_in_quotes() -> None:
+    assert dry_run("maintenance", "DURATION=2h", "REASON=new", "disks") == [
+        "*** there is no target disks; did you mean digests?; words that belong together stand in quotes: "
+        'NAME="two words"; `make help` says what each does.  Stop.'
+    ]
+    assert dry_run("maintenance", "DURATION=2h", "REASON=new disks") == []
 
 
 def test_targets_that_there_are_not_are_named_before_anything_is_done() -> None:
@@ -46,11 +81,16 @@ def test_targets_that_there_are_not_are_named_before_anything_is_done() -> None:
 
 
 def test_values_that_cannot_be_are_refused() -> None:
-    assert dry_run("soak", "HOURS=-1") == ["*** HOURS=-1: is no number.  Stop."]
+    for hours in ("-1", "0", "0.0", "x"):
+        assert dry_run("soak", f"HOURS={hours}") == [f"*** HOURS={hours}: is no number above 0.  Stop."]
     assert dry_run("k8s", "SETTINGS=nope.yml") == ["*** SETTINGS=nope.yml: there is no such file.  Stop."]
-    assert dry_run("chart", "SETTINGS=docker/alerting.example.yml") == [
-        "*** SETTINGS need OUTPUT=folder as well: git keeps what the defaults make.  Stop."
+    assert dry_run("k8s", "SETTINGS=my own.yml") == [
+        "*** SETTINGS=my: there is no such file; a path with blanks cannot be given.  Stop."
     ]
+    for call in (("chart", "SETTINGS=docker/alerting.example.yml"), ("k8s", "NAMESPACE=prod")):
+        assert dry_run(*call) == [
+            f"*** {call[1]} needs OUTPUT=folder as well: git keeps what the defaults make.  Stop."
+        ]
     assert dry_run("digests", "PYTHON=nopython") == [
         "*** there is no nopython: name Python 3.11 or newer, as in make PYTHON=python3.12 demo.  Stop."
     ]
