@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,87 @@ def test_alerting_settings_are_tried_before_anything_is_built(tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize("broken", [Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["folder", "link"])
+def test_alerting_settings_that_are_no_file_are_said(tmp_path: Path, broken: Callable[[Path], None]) -> None:
+    broken(tmp_path / "alerting.yml")
+    (found,) = [result for result in preflight.check(Stack(tmp_path)) if result.subject == "alerting"]
+    what = "is a folder" if (tmp_path / "alerting.yml").is_dir() else "leads nowhere"
+    assert (found.ok, found.message) == (False, f"{tmp_path}/alerting.yml: {what}; it must be a file")
+
+
+def test_files_that_alertmanager_would_not_see_are_named_with_where_they_must_be(tmp_path: Path) -> None:
+    own, channels = tmp_path / "alerting.yml", tmp_path / "secrets" / "channels"
+    own.write_text(
+        "notifications:\n"
+        "  # password_file: /run/secrets/old\n"
+        "  alert_log_token_file: /run/secrets/alertlog_token\n"
+        "  channels:\n"
+        "    mail: {kind: email, username: a, password_file: /run/secrets/smtp}\n"
+        "    chat:\n"
+        "      api_url_file: '/etc/chat/url' # as on the other machine\n"
+    )
+    assert list(secrets.missing(Stack(tmp_path))) == [
+        f"{own}:5: password_file: there is no {channels}/smtp, which Alertmanager would see as /run/secrets/smtp",
+        f"{own}:7: api_url_file: no container sees /etc/chat/url: put it into {channels}/, and give /run/secrets/url",
+    ]
+    # Those of a backup come with it.
+    for restoring in (False, True):
+        results = preflight.check(Stack(tmp_path), restoring=restoring)
+        (found,) = [result for result in results if result.subject == "alerting"]
+        assert ("smtp" in found.message) is not restoring
+    channels.mkdir(parents=True)
+    (channels / "smtp").touch()
+    assert len(list(secrets.missing(Stack(tmp_path)))) == 1
+    (tmp_path / "mine.yaml").touch()
+    assert list(secrets.missing(Stack(tmp_path, overlays=[str(tmp_path / "mine.yaml")]))) == []
+
+
+@pytest.mark.parametrize("name", ["", "grafana:", "Grafana/grafana:13", "grafana 13", ":13", "a//b", "a:b@sha256:1"])
+def test_what_is_no_name_of_an_image_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".env").write_text(f"\nGRAFANA_IMAGE={name}\n")
+    assert settings.judge(Stack(tmp_path)).message == (
+        f"{tmp_path}/.env:2: GRAFANA_IMAGE={name}: not the name of an image such as registry.example/postgres:17.2"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["grafana", "localhost:5000/a/b-c__d:v1.2_3", f"Registry.example/a:1@sha256:{'0a' * 32}", "host:80/a", "a/b"],
+)
+def test_names_of_images_are_those_that_the_engine_takes(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".env").write_text(f"GRAFANA_IMAGE={name}\n")
+    assert settings.judge(Stack(tmp_path)).ok
+
+
+def test_links_of_the_environment_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFANA_URL", "grafana.example")
+    monkeypatch.setenv("RUNBOOKS_URL", "x")
+    monkeypatch.setenv("LOGS_URL", "https://logs.example")
+    assert settings.judge(Stack(tmp_path)).message.splitlines() == [
+        "GRAFANA_URL: has no scheme: put http:// or https:// in front",
+        "RUNBOOKS_URL: is not an http:// or https:// address",
+    ]
+
+
+def test_lines_that_compose_would_read_in_another_way_are_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "\ufeffGRAFANA_PORT=3001\nBIND_ADDRESS=localhost\nGRAFANA_PORT=3002\nCOMPOSE_PROJECT_NAME=My Stack\n"
+    )
+    assert settings.judge(Stack(tmp_path)).message.replace(f"{tmp_path}/.env:", "").splitlines() == [
+        "3: GRAFANA_PORT: is given in line 1 already; keep one of them",
+        "4: COMPOSE_PROJECT_NAME: is --project of `python3 -m tools.deploy`",
+        "2: BIND_ADDRESS=localhost: not an IP address; write 127.0.0.1 for this machine alone, 0.0.0.0 for everybody",
+    ]
+
+
+@pytest.mark.parametrize("name", ["My Stack", "-a", "", "a.b"])
+def test_a_project_has_a_name_that_compose_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([f"--project={name}", "check"])
+    why = "Compose takes small letters, digits, - and _, and a letter or digit first"
+    assert capsys.readouterr().err.endswith(f"error: argument --project: {why}\n")
+
+
 def test_versions_of_ones_own_and_pages_for_everybody_are_said(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("POSTGRES_IMAGE=postgres:15\nBIND_ADDRESS=0.0.0.0\n")
     found = settings.judge(Stack(tmp_path))
@@ -168,8 +250,11 @@ def test_overlays_are_found_by_name_or_path(tmp_path: Path) -> None:
     assert [path.name for path in stack.overlays] == ["compose.tls.yaml", "mine.yaml"]
     assert stack.has_overlay("tls")
     assert not stack.has_overlay("demo")
-    with pytest.raises(DeployError, match=r"WITH=tsl: there is no overlay of that name, only .*demo.*tls"):
+    with pytest.raises(DeployError, match=r"^WITH=tsl: there is no overlay of that name; did you mean tls\?$"):
         assert Stack(tmp_path, overlays=["tsl"]).overlays
+    (tmp_path / ".env").write_text(f"\nWITH=tls {tmp_path}/nope.yaml\n")
+    with pytest.raises(DeployError, match=r"^\S+/\.env:2: WITH=\S+/nope\.yaml: there is no such file$"):
+        assert Stack(tmp_path).overlays
 
 
 def test_runbooks_of_ones_own_are_mounted_where_the_exporter_looks(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ml_monitoring.exporter.command_parser import CommandParser
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 from tools.bench import TOPICS
 from tools.bench.mlflow_answers import PARTS
 from tools.bench.results import as_table
@@ -33,7 +34,7 @@ def main() -> int:
     mlflow.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measure only this (default: all)")
     options = parser.parse_args()
     if unknown := sorted(set(options.topics) - TOPICS.keys()):
-        parser.error(f"no such topic: {', '.join(unknown)}")
+        parser.error(f"there is no topic {unknown[0]}{suggestion_or_all(unknown[0], TOPICS)}")
     good = True
     for name in options.topics or TOPICS:
         results = import_module(f"tools.bench.{name}").run(options)

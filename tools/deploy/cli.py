@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -53,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="holds .env, alerting.yml, secrets/, run/ and backups/ (docker/)",
     )
-    parser.add_argument("--project", default=PROJECT, metavar="NAME", help=f"name of the deployment ({PROJECT})")
+    parser.add_argument(
+        "--project", type=_project, default=PROJECT, metavar="NAME", help=f"name of the deployment ({PROJECT})"
+    )
     parser.add_argument("--with", dest="overlays", metavar="NAMES", help="overlays, instead of WITH in .env")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, purpose in (
@@ -77,8 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(stack: Stack, _options: argparse.Namespace) -> int:
-    return 0 if show(preflight.check(stack)) else 1
+def _project(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text):
+        raise argparse.ArgumentTypeError("Compose takes small letters, digits, - and _, and a letter or digit first")
+    return text
+
+
+def _check(stack: Stack, options: argparse.Namespace) -> int:
+    return 0 if show(preflight.check(stack, restoring=options.command is _restore)) else 1
 
 
 def _verify(stack: Stack, options: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from exporter.suggestions import suggestion_or_all
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 VERSIONS = DOCKER / "versions.env"
@@ -99,6 +101,13 @@ class Stack:
         merged |= read_env(self.folder / ".env")
         return merged | {name: value for name, value in os.environ.items() if name in merged}
 
+    def place_of(self, name: str) -> str:
+        """Return which line of `.env` gives a setting, for the front of a message; empty where none does."""
+        path = self.folder / ".env"
+        # Variables of the environment go before the file.
+        _, line = ("", 0) if name in os.environ else read_env_lines(path).get(name, ("", 0))
+        return f"{path}:{line}: " if line else ""
+
     @property
     def secrets(self) -> Path:
         """Return the folder of secrets."""
@@ -136,7 +145,9 @@ class Stack:
         for name, path in zip(names, paths, strict=True):
             if not path.is_file():
                 there = sorted(each.name.split(".")[1] for each in DOCKER.glob("compose.*.yaml"))
-                raise DeployError(f"WITH={name}: there is no overlay of that name, only {', '.join(there)}")
+                what = f"overlay of that name{suggestion_or_all(name, there)}" if path.parent == DOCKER else "such file"
+                place = self.place_of("WITH") if self._overlays is None else ""
+                raise DeployError(f"{place}WITH={name}: there is no {what}")
         runbooks = [DOCKER / "compose.extensions.yaml"] if (self.extensions / "runbooks").is_dir() else []
         # Each once, in its order.
         return list(dict.fromkeys([*(path.resolve() for path in paths), *runbooks]))
@@ -269,25 +280,31 @@ def read_env(path: Path) -> dict[str, str]:
 
 
 def read_env_lines(path: Path) -> dict[str, tuple[str, int]]:
-    """Return the variables of an env file, each with its line; nothing when there is none.
+    """Return the variables of an env file, each with its line; see `env_entries`."""
+    return {name: (value, line) for name, value, line in env_entries(path)}
+
+
+def env_entries(path: Path) -> list[tuple[str, str, int]]:
+    """Return name, value and line of each entry of an env file, of which the last of a name goes; none without a file.
 
     Raises:
         DeployError: A line is not one, or the file cannot be read.
     """
     if not path.exists():
-        return {}
+        return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Compose, too, takes a byte order mark.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DeployError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'is no text'}") from None
-    found = {}
+    found = []
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _LINE.fullmatch(line)
         if match is None:
             raise DeployError(f"{path}:{number}: neither NAME=value nor a comment")
-        found[match[1]] = (_VALUE.sub(r"\1\2\3", match[2]), number)
+        found.append((match[1], _VALUE.sub(r"\1\2\3", match[2]), number))
     return found
 
 

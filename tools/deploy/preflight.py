@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import bootstrap
-from tools.deploy import certificates, database
+from tools.deploy import certificates, database, secrets
 from tools.deploy.engine import ROOT, DeployError, Stack, compose_program, run
 from tools.deploy.result import Result
 from tools.deploy.settings import judge
@@ -26,8 +26,13 @@ _MORE_MEMORY = {"demo": 4 * 1024**3, "logs": 3 * 1024**3 // 2, "render": 1024**3
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "PB": 1024**5, "EB": 1024**6}
 
 
-def check(stack: Stack) -> Iterator[Result]:
-    """Try everything; what cannot be tried because of an earlier failure is left out."""
+def check(stack: Stack, *, restoring: bool = False) -> Iterator[Result]:
+    """Try everything; what cannot be tried because of an earlier failure is left out.
+
+    Args:
+        stack: The deployment.
+        restoring: Its secrets come from a backup.
+    """
     engine = _engine()
     yield engine
     compose = _compose() if engine.ok else None
@@ -35,8 +40,8 @@ def check(stack: Stack) -> Iterator[Result]:
         yield compose
     settings = judge(stack)
     yield settings
-    if stack.own_alerting.is_file():
-        yield _alerting(stack)
+    if os.path.lexists(stack.own_alerting):
+        yield _alerting(stack, restoring=restoring)
     if compose and compose.ok and settings.ok:
         yield _ports(stack)
         yield database.check(stack)
@@ -71,9 +76,20 @@ def compose_version(text: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _alerting(stack: Stack) -> Result:
+def _alerting(stack: Stack, *, restoring: bool) -> Result:
     """Try the user's own numbers, teams and channels where this machine has what reads them; the image does later."""
     own = stack.own_alerting
+    if not own.is_file():
+        return Result(
+            "alerting", False, f"{own}: {'is a folder' if own.is_dir() else 'leads nowhere'}; it must be a file"
+        )
+    try:
+        problems = [] if restoring else list(secrets.missing(stack))
+    except (DeployError, OSError, UnicodeDecodeError):
+        # Said by the settings, or by what reads the whole file.
+        problems = []
+    if problems:
+        return Result("alerting", False, "\n".join(problems))
     venv = ROOT / ".venv"
     if not bootstrap.is_current(venv, bootstrap.fingerprint(ROOT / "requirements-dev.txt", venv)):
         return Result("alerting", True, f"{own}: tried when the image is built")

@@ -1,4 +1,4 @@
-"""Whether containers see the secrets as they are.
+"""Whether containers see the secrets, and as they are.
 
 A secret is one file, mounted into its container. Most editors write a new file and put it in the place of the old one:
 what is mounted stays the old one until the container starts again.
@@ -7,11 +7,35 @@ what is mounted stays the old one until the container starts again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.deploy.engine import DeployError, Stack
+from tools.deploy.engine import DOCKER, DeployError, Stack
+
+# A setting of a file that Alertmanager reads, in a block or between braces.
+_FILE = re.compile(r"""(?:^|[\s{,])(\w+_file): *["']?(/[^\s"',}]+)""")
+_SEEN = "/run/secrets/"
+# What the deployment itself makes, before anything starts.
+_MADE = frozenset({"alertlog_token", "ca_certificate"})
+
+
+def missing(stack: Stack) -> Iterator[str]:
+    """Yield the files that the user's channels name and Alertmanager would not see, each with where it must be."""
+    channels = stack.secrets / "channels"
+    # One of the user's own may mount anything.
+    own_overlays = any(path.parent != DOCKER for path in stack.overlays)
+    for number, line in enumerate(stack.own_alerting.read_text(encoding="utf-8").splitlines(), start=1):
+        for setting, path in _FILE.findall(re.sub(r"(^|\s)#.*", "", line)):
+            name = path.removeprefix(_SEEN)
+            place = f"{stack.own_alerting}:{number}: {setting}: "
+            if name in _MADE or own_overlays:
+                continue
+            if name == path:
+                yield f"{place}no container sees {path}: put it into {channels}/, and give {_SEEN}{Path(path).name}"
+            elif not (channels / name).is_file():
+                yield f"{place}there is no {channels / name}, which Alertmanager would see as {path}"
 
 
 def outdated(stack: Stack) -> list[str]:

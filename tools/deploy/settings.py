@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from exporter.http_addresses import problem_of
 from exporter.suggestions import suggestion
-from tools.deploy.engine import DOCKER, VERSIONS, DeployError, Stack, read_env, read_env_lines
+from tools.deploy.engine import DOCKER, VERSIONS, DeployError, Stack, env_entries, read_env
 from tools.deploy.result import Result
 
 # What the values of settings look like: how the names end, the form, and what a value is not.
@@ -20,6 +21,13 @@ _FORMS = (
     (("PROMETHEUS_RETENTION", "ALERT_LOG_RETENTION"), r"(\d+(ms|[smhdwy]))+", "a duration such as 12h, 30d or 1y"),
     # Of VictoriaMetrics, where a number alone counts months.
     (("LOGS_RETENTION", "VICTORIAMETRICS_RETENTION"), r"\d+(\.\d+)?[hdwy]?", "a duration such as 14d or 1y"),
+    (
+        ("_IMAGE",),
+        # As the engine reads it: host, path, tag and digest.
+        r"(?:(?:[\w-]+\.[\w.-]+|[\w.-]+(?=:\d)|localhost)(?::\d+)?/)?(?:[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)"
+        r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,})?",
+        "the name of an image such as registry.example/postgres:17.2",
+    ),
     (("TRACES_URL",), r"(https?://[^/\s].*)?", "an address with http:// or https://"),
 )
 # The engine starts no container with less than 6 MiB: a number without a unit counts bytes.
@@ -28,21 +36,24 @@ _PORT_WITH_DEFAULT = re.compile(r"\$\{(\w+_PORT):-(\d+)\}")
 _LINKS = frozenset({"GRAFANA_URL", "RUNBOOKS_URL", "LOGS_URL"})
 # Settings that are no variables of the Compose files.
 _OWN = frozenset({"WITH"})
+# What Compose would read, and this tool gives it as an option.
+_PROJECT = "COMPOSE_PROJECT_NAME"
 
 
 def judge(stack: Stack) -> Result:
     """Return the verdict on the deployment's settings."""
     try:
-        given = read_env_lines(stack.folder / ".env")
+        entries = env_entries(stack.folder / ".env")
+        given = {name: value for name, value, _line in entries}
         overlays = [path.name for path in stack.overlays]
-        problems = list(_problems(stack, {name: line for name, (_, line) in given.items()}))
+        problems = list(_problems(stack, [(name, line) for name, _value, line in entries]))
     except DeployError as error:
         return Result("settings", False, str(error))
     if problems:
         return Result("settings", False, "\n".join(problems))
     text = f"{stack.folder / '.env' if given else 'defaults'}{', with ' + ', '.join(overlays) if overlays else ''}"
     pinned = read_env(VERSIONS)
-    if own := [name for name in pinned if name in given and given[name][0] != pinned[name]]:
+    if own := [name for name in pinned if name in given and given[name] != pinned[name]]:
         text += f"; in place of the pinned version: {', '.join(own)}"
     address = stack.settings["BIND_ADDRESS"]
     loopback = ipaddress.ip_address(address).is_loopback
@@ -51,20 +62,25 @@ def judge(stack: Stack) -> Result:
     return Result("settings", True, text, warning=not loopback)
 
 
-def _problems(stack: Stack, lines: dict[str, int]) -> Iterator[str]:
-    """Yield what is wrong, given in which line of `.env` each setting is that is there."""
+def _problems(stack: Stack, given: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """Yield what is wrong, given the names that are in `.env`, each with its line."""
 
     def at(name: str) -> str:
-        # Variables of the environment go before the file.
-        place = f"{stack.folder / '.env'}:{lines[name]}: " if name in lines and name not in os.environ else ""
-        return f"{place}{name}={stack.settings[name]}"
+        return f"{stack.place_of(name)}{name}={stack.settings[name]}"
 
     known = {*read_env(DOCKER / ".env.example"), *read_env(VERSIONS), *_OWN}
     # Those of overlays that are not chosen may stay where they are.
     files = {*DOCKER.glob("compose.*.yaml"), *stack.overlays}
     known |= {name for path in files for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
-    for name, line in lines.items():
-        if name in _LINKS:
+    lines: dict[str, int] = {}
+    for name, line in given:
+        if name in lines:
+            yield f"{stack.folder / '.env'}:{line}: {name}: is given in line {lines[name]} already; keep one of them"
+            continue
+        lines[name] = line
+        if name == _PROJECT:
+            yield f"{stack.folder / '.env'}:{line}: {name}: is --project of `python3 -m tools.deploy`"
+        elif name in _LINKS:
             cure = "is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml"
             yield f"{stack.folder / '.env'}:{line}: {name}: {cure}"
         elif name not in known:
@@ -72,7 +88,11 @@ def _problems(stack: Stack, lines: dict[str, int]) -> Iterator[str]:
     try:
         ipaddress.ip_address(stack.settings["BIND_ADDRESS"])
     except ValueError:
-        yield f"{at('BIND_ADDRESS')}: not an IP address"
+        yield f"{at('BIND_ADDRESS')}: not an IP address; write 127.0.0.1 for this machine alone, 0.0.0.0 for everybody"
+    for name in sorted(_LINKS):
+        # As the generator says it, when the images are built.
+        if problem := os.environ.get(name) and problem_of(os.environ[name]):
+            yield f"{name}: {problem}"
     for name, value in stack.settings.items():
         _, form, what = next((one for one in _FORMS if name.endswith(one[0])), ("", "", ""))
         found = re.fullmatch(form, value) if form else None

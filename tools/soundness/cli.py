@@ -12,6 +12,7 @@ from pathlib import Path
 import tools.soundness
 from ml_monitoring.alerting.operate.soundness import Measured, load, save
 from ml_monitoring.exporter.command_parser import CommandParser
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 from tools.packages import ensure_programs
 from tools.soundness.judge import Effort, in_words_of, is_today, judge
 from tools.soundness.report import misses, summary, write
@@ -33,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="also what neither its rule nor its scenario changed")
     parser.add_argument("--document", action="store_true", help=f"simulate nothing, and write {PAGE} of what is known")
     options = parser.parse_args(arguments)
-    if unknown := set(options.names) - {scenario.alert for scenario in SCENARIOS}:
-        parser.error(f"nothing is simulated of {', '.join(sorted(unknown))}")
+    alerts = [scenario.alert for scenario in SCENARIOS]
+    if unknown := sorted(set(options.names).difference(alerts)):
+        parser.error(f"nothing is simulated of {unknown[0]}{suggestion_or_all(unknown[0], alerts)}")
     measured = load()
     if options.document:
         _document()
