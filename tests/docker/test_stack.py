@@ -79,7 +79,7 @@ def test_the_image_holds_the_packages_and_what_is_pinned_for_them(deployed: Depl
     files = {file.partition("/ml_monitoring/")[2] for file in found}
     folders = {file.split("/")[0] for file in files if "/" in file}
     assert {"cli.py", "alerting/thresholds.yml", "alerting/exporter/runbooks/MlMonitoringDown.md"} <= files
-    assert folders == {"exporter", "alerting", "dashboards", "__pycache__"}
+    assert folders == {"exporter", "alerting", "dashboards", "k8s", "__pycache__"}
     assert not [file for file in found if "/app/" in file or "/tools/" in file]
     code = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     listed = deployed.inside("exporter", "/opt/venv/bin/python", "-c", code).split()
