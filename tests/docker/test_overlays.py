@@ -79,8 +79,8 @@ def test_variants_that_their_writer_writes_are_measured(private: Private) -> Non
 
 
 def test_every_panel_shows_the_same_from_prometheus_and_from_victoriametrics(private: Private) -> None:
-    # A span before which every rule was evaluated with the overlay, and that has arrived; what is newer than 30 s is not
-    # shown yet.
+    # A span before which every rule was evaluated with the overlay, and that has arrived; what is newer than 30 s is
+    # not shown yet.
     span, late = 4 * SCRAPE, 45
     time.sleep(max(0.0, private.since + span + 3 * SCRAPE + late - time.time()))
     end = (time.time() - late) // SCRAPE * SCRAPE
