@@ -18,6 +18,7 @@ from ml_monitoring.alerting.extension_sources import unknown_sources
 from ml_monitoring.alerting.model.misfits import always
 from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers, switched_off
 from ml_monitoring.alerting.operate.promtool import refuse_broken
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.references import PREFIX
 from ml_monitoring.exporter.settings_file import Layers, files_of
@@ -41,7 +42,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings",
         action="append",
-        type=Path,
+        type=command_line.path,
         metavar="FILE",
         help="your own numbers, teams, channels and links, laid over the defaults; repeat for several: the last one "
         f"goes first (default: the files of ${VARIABLE}, separated by colons, else the first that exists of "

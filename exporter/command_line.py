@@ -88,6 +88,18 @@ def text(given: str) -> str:
     return given
 
 
+def path(given: str) -> Path:
+    """Return an argument that is a path, for `type=`: an empty one is a variable that is not set, not this folder."""
+    return Path(text(given))
+
+
+def host_name(given: str) -> str:
+    """Return an argument that is the name of a host, for `type=`."""
+    if not re.fullmatch(r"[\w.-]+", given):
+        raise argparse.ArgumentTypeError("is not a name of a host: give it without scheme, port and path")
+    return given
+
+
 def duration(text: str) -> float:
     """Return the seconds of an argument such as `90s` or `1h30m`, for `type=`."""
     if seconds := duration_or_zero(text):
@@ -230,7 +242,8 @@ def guarded(call: Callable[[], int]) -> int:
     except (MonitorError, OSError, ModuleNotFoundError) as error:
         for sentence in _sentences(error):
             print(f"error: {redact(sentence)}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        is_usage = isinstance(error, UsageError) or any(one.startswith("--") for one in _sentences(error))
+        return 2 if is_usage else 1
     return 1
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ def _free_path(value: str) -> str:
 
 
 def _bare_host(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty: give 0.0.0.0 for all addresses, or 127.0.0.1")
     bare = value.removeprefix("[").removesuffix("]")
     # What is left in brackets is an address of version 6, which has colons of its own.
     if ":" in bare and not is_ipv6(bare):
@@ -94,6 +97,9 @@ class WebSettings(Model):
     def _is_said_once(self) -> Self:
         if self.listen_addresses and self.model_fields_set & {"host", "port"}:
             raise ValueError("listen_addresses: given together with host or port; keep one of them")
+        twice = [str(one) for one, count in Counter(self.listen_addresses).items() if count > 1]
+        if twice:
+            raise ValueError(f"listen_addresses: {', '.join(twice)} stands there twice")
         return self
 
     @property

@@ -8,10 +8,20 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.regular_files import describe_read_error, read_text
@@ -159,11 +169,26 @@ def read_secret(path: Path) -> str:
         raise ValueError(f"{shown} cannot be read: {describe_read_error(error)}") from None
 
 
+def _kinds(annotation: object) -> frozenset[object]:
+    return frozenset(get_args(annotation) or (annotation,))
+
+
 class Model(BaseModel):
     """Base of every settings model: unknown keys are refused, nothing can be changed afterwards."""
 
     # Input may hold a password, so messages never quote it.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_of_its_kind(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what pydantic takes for a number or a path, although it is none."""
+        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            raise ValueError(f"{json.dumps(value)} is no number")  # pydantic reports only ValueError
+        if value == "" and Path in kinds:
+            raise ValueError("is empty: give a path, or delete the key")
+        return value
 
 
 def refuse(problems: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
@@ -25,6 +25,7 @@ from ml_monitoring.exporter.passwords import Passwords
 from ml_monitoring.exporter.regular_files import Identity, describe_read_error, require_regular
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import HEADER_VALUE_PATTERN
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.validation import check
 from ml_monitoring.exporter.values import Model, refuse
 
@@ -77,13 +78,32 @@ def _valid_hash(value: str) -> str:
     return value
 
 
+# What Prometheus's toolkit takes: the values of each header, any where there are none.
+_HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Strict-Transport-Security": (),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": (),
+    "Content-Security-Policy": (),
+}
+
+
 def _valid_header(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError("not the name of a header")
+    if name not in _HEADERS:
+        raise ValueError(f"no header that can be set here{suggestion_or_all(name, _HEADERS)}")
     return name
 
 
 _HeaderName = Annotated[str, AfterValidator(_valid_header)]
+
+
+def _valid_values(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if (values := _HEADERS[name]) and value not in values:
+            raise ValueError(f"{name}: must be {' or '.join(values)}")
+    return headers
 
 
 def _go_duration(value: object) -> float:
@@ -170,7 +190,9 @@ class HttpConfig(Model):
 
     # Allows, does not demand: clients fall back to HTTP/1.1, which is what is spoken here.
     http2: bool = True
-    headers: dict[_HeaderName, Annotated[str, Field(pattern=HEADER_VALUE_PATTERN)]] = Field(default_factory=dict)
+    headers: Annotated[
+        dict[_HeaderName, Annotated[str, Field(pattern=HEADER_VALUE_PATTERN)]], AfterValidator(_valid_values)
+    ] = Field(default_factory=dict)
 
 
 class RateLimit(Model):

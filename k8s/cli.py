@@ -60,7 +60,7 @@ def _add_output(parser: argparse.ArgumentParser, committed: Path, name: str) -> 
     own.add_settings(parser)
     parser.add_argument(
         "--output-dir",
-        type=Path,
+        type=command_line.path,
         default=committed,
         required=CHECKOUT is None,
         metavar="DIR",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import document
+from ml_monitoring.exporter import command_line
 
 HELP = "write the tables of metrics and alerts into Markdown files"
 
@@ -15,7 +15,9 @@ HELP = "write the tables of metrics and alerts into Markdown files"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="with <!-- generated:NAME --> markers")
+    parser.add_argument(
+        "files", nargs="+", type=command_line.path, metavar="FILE", help="with <!-- generated:NAME --> markers"
+    )
     parser.add_argument("--check", action="store_true", help="change nothing; fail when a table is old")
 
 

@@ -13,6 +13,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.explain import budget_notes, latency_notes
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.version import CHECKOUT
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_settings(parser)
     parser.add_argument(
         "--output-dir",
-        type=Path,
+        type=command_line.path,
         default=None if CHECKOUT is None else files.DEFAULT_DIRECTORY,
         metavar="DIR",
         help="where to write (default in a checkout: alerting/generated)",
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--into",
-        type=Path,
+        type=command_line.path,
         metavar="FILE",
         help="put our routes, inhibitions and receivers into the alertmanager.yml of others, in place of those that an "
         "earlier run put there; all else in it stays as it is",

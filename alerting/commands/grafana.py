@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import files, grafana
@@ -19,7 +18,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
-    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--output-dir", type=command_line.path, required=True, metavar="DIR", help="where to write")
     parser.add_argument(
         "--datasource",
         type=command_line.text,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--directory",
-        type=Path,
+        type=command_line.path,
         default=Path("alert-log"),
         metavar="DIR",
         help="where it keeps them (default: alert-log)",
@@ -48,14 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--token-file",
-        type=Path,
+        type=command_line.path,
         metavar="FILE",
         help="file with the token that Alertmanager posts with (default: everybody may post)",
     )
     parser.add_argument(
         "--web.config.file",
         dest="web_config",
-        type=Path,
+        type=command_line.path,
         metavar="FILE",
         help="TLS, basic authentication and rate limit, as for the exporter; with --token-file who posts needs the "
         "token and no password",
@@ -63,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allowed-host",
         action="append",
-        type=_host_name,
+        type=command_line.host_name,
         default=[],
         metavar="NAME",
         help="a name under which the log is reached, such as that of a proxy; addresses, names without a dot and those "
@@ -103,9 +102,3 @@ def run(options: argparse.Namespace) -> int:
         teams=thresholds.teams,
     )
     return 0
-
-
-def _host_name(text: str) -> str:
-    if not re.fullmatch(r"[\w.-]+", text):
-        raise argparse.ArgumentTypeError("is not a name of a host: give it without scheme, port and path")
-    return text

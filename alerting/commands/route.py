@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ml_monitoring.alerting import options as own
@@ -34,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     thresholds, layers = own.load(options)
     own.say_which(options)
     given = dict(options.labels)
+    if twice := [name for name, count in Counter(name for name, _value in set(options.labels)).items() if count > 1]:
+        raise UsageError([f"--label: {name} has one value: give it once" for name in twice])
     if problems := list(_problems(given, thresholds)):
         raise UsageError(problems)
     name = given.get("alertname", "")

@@ -51,8 +51,12 @@ def base_url(text: str) -> str:
 
 def link(text: str) -> str:
     """Return an http(s) address that notifications may show to everybody."""
-    if "@" in urlsplit(address := base_url(text)).netloc:
+    address = base_url(text)
+    parts = urlsplit(address)
+    if "@" in parts.netloc:
         raise ValueError("holds a user or a password, which every notification would show")
+    if parts.query or parts.fragment:
+        raise ValueError("leave out what stands from ? or # on: paths of pages are put behind the address")
     return address
 
 

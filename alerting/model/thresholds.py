@@ -177,10 +177,10 @@ class Thresholds(Sections):
             changed = type(self).model_validate(data)
         except PydanticError as error:
             names = {key: name for name, key in BUSINESS_VARIABLES.items()}
-            problems += [
-                f"{names.get(str(item['loc'][-1]), item['loc'])}: {words(item, item['input'])}"
-                for item in error.errors()
-            ]
+            for item in error.errors():
+                place = ".".join((*map(str, item["loc"]), words(item, item["input"])))
+                key, message = place.removeprefix("business.").split(": ", 1)
+                problems.append(f"{names.get(key, key)}: {message}")
         if problems:
             raise ConfigError(problems)
         return changed.with_own(self._own_alerts, self._own_records)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options, split_panel
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="write texts as they are, also where a spreadsheet takes them for formulas"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to (default: standard output)")
+    parser.add_argument("--out", type=command_line.path, metavar="FILE", help="where to (default: standard output)")
     parser.add_argument(
         "--width",
         type=command_line.whole(1, 11_000),

@@ -9,6 +9,7 @@ from pathlib import Path
 from ml_monitoring.dashboards.commands.options import add_generated, generated_or_given
 from ml_monitoring.dashboards.publish import files, portable, schema_v2
 from ml_monitoring.dashboards.publish.files import Json
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import UsageError
 
 HELP = "write the dashboards for Grafana's import dialog, grafana.com or Git Sync"
@@ -21,7 +22,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_generated(parser)
-    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where to")
+    parser.add_argument("--output-dir", type=command_line.path, required=True, metavar="DIR", help="where to")
     parser.add_argument("--force", action="store_true", help="write over files that were not exported, too")
     parser.add_argument(
         "--format",

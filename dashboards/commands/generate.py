@@ -15,6 +15,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.publish import kustomize
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.version import CHECKOUT
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_settings(parser)
     parser.add_argument(
         "--output-dir",
-        type=Path,
+        type=command_line.path,
         default=OUTPUT_DIR,
         required=CHECKOUT is None,
         metavar="DIR",

@@ -56,7 +56,7 @@ def add_generated(parser: argparse.ArgumentParser) -> None:
     """Add the folder of generated dashboards."""
     parser.add_argument(
         "--dashboards",
-        type=Path,
+        type=command_line.path,
         metavar="DIR",
         help="the generated dashboards (default: what the settings make)",
     )
@@ -214,12 +214,14 @@ def add_grafana(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--token-file",
-        type=Path,
+        type=command_line.path,
         default=os.environ.get(_TOKEN_VARIABLE),
         metavar="FILE",
         help=f"holds a token of a service account (default: ${_TOKEN_VARIABLE})",
     )
-    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="certificates that Grafana's is checked against")
+    parser.add_argument(
+        "--ca-file", type=command_line.path, metavar="FILE", help="certificates that Grafana's is checked against"
+    )
     parser.add_argument(
         "--org",
         type=command_line.whole(1, 2**31 - 1),

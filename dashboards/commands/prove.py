@@ -42,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="try again for so long while panels are empty",
     )
     parser.add_argument(
-        "--allow", type=Path, metavar="FILE", help="YAML of panels that may be empty, with reasons (default: ours)"
+        "--allow",
+        type=command_line.path,
+        metavar="FILE",
+        help="YAML of panels that may be empty, with reasons (default: ours)",
     )
 
 
@@ -86,7 +89,7 @@ def read_allowed(path: Path, *, required: bool) -> dict[tuple[str, str], str]:
         if panels is not None and not isinstance(panels, dict):
             raise ConfigError([layers.problem((uid,), "must hold `title of a panel: reason`")])
         for title, reason in (panels or {}).items():
-            if not reason:
+            if not isinstance(reason, str) or not reason.strip():
                 raise ConfigError([layers.problem((uid, title), "give the reason why it may be empty")])
             allowed[str(uid), str(title)] = str(reason)
     return allowed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
-from pathlib import Path
 
 from ml_monitoring.dashboards.commands.options import add_grafana, grafana
 from ml_monitoring.dashboards.publish import files
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 
 HELP = "fetch dashboards from a Grafana, to keep them in git"
@@ -21,7 +21,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_grafana(parser)
-    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where to")
+    parser.add_argument("--output-dir", type=command_line.path, required=True, metavar="DIR", help="where to")
     parser.add_argument("--force", action="store_true", help="write over files that were not pulled, too")
     parser.add_argument("--uid", action="append", default=[], help="fetch this dashboard; may be repeated")
     parser.add_argument("--tag", action="append", default=[], help="fetch dashboards with this tag; may be repeated")

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--panel", metavar="ID|TITLE", help="draw this panel alone; UID/PANEL says the same")
     parser.add_argument("--cover", action="store_true", help="pdf: put a cover page before the panels")
     parser.add_argument(
-        "--out", type=Path, default=Path("pictures"), metavar="DIR", help="where to (default: pictures)"
+        "--out", type=command_line.path, default=Path("pictures"), metavar="DIR", help="where to (default: pictures)"
     )
     parser.add_argument("--strict", action="store_true", help="exit 1 when a panel is not supported or failed")
 

@@ -10,6 +10,7 @@ from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.model.notifications import Email
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options
 from ml_monitoring.dashboards.commands.progress import Progress
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.suggestions import suggestion_or_all
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="REPORT", help="reports of the file (default: all)")
     parser.add_argument(
         "--reports",
-        type=Path,
+        type=command_line.path,
         default=REPORTS,
         metavar="FILE",
         help="the list of reports (default: those that come with the stack)",
@@ -39,13 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", nargs="+", choices=("pdf", "html"), default=["pdf"], help="one or both (default: pdf)"
     )
-    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where to (default: reports)")
+    parser.add_argument(
+        "--out", type=command_line.path, default=Path("reports"), metavar="DIR", help="where to (default: reports)"
+    )
     parser.add_argument(
         "--mail-to", action="append", default=[], metavar="ADDRESS", help="send the files there; may be repeated"
     )
     parser.add_argument(
         "--smtp-from",
-        type=Path,
+        type=command_line.path,
         metavar="FILE",
         help="Alertmanager configuration whose SMTP settings are taken (default: the first channel of kind email in "
         "your alerting settings)",

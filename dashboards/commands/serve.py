@@ -14,7 +14,7 @@ from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options, noting
-from ml_monitoring.exporter import addresses
+from ml_monitoring.exporter import addresses, command_line
 from ml_monitoring.exporter.addresses import ListenAddress, refusal
 from ml_monitoring.exporter.errors import ConfigError
 
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-host",
         action="append",
+        type=command_line.host_name,
         default=[],
         metavar="NAME",
         help="answer under this name too, such as that of a proxy; addresses and localhost always are",

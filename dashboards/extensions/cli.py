@@ -96,7 +96,7 @@ def add_commands(commands: command_line.Commands) -> None:
         parser.add_argument("name", metavar="NAME", help=f"such as {example}")
         parser.add_argument(
             "--directory",
-            type=Path,
+            type=command_line.path,
             metavar="DIR",
             help="your folder (default: the one that the alerting settings name as `extensions`, else ./monitoring)",
         )

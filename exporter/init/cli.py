@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ml_monitoring.exporter import checks, version
+from ml_monitoring.exporter import checks, command_line, version
 from ml_monitoring.exporter.command_line import Commands, spelled
 from ml_monitoring.exporter.config import read
 from ml_monitoring.exporter.errors import ConfigError
@@ -41,7 +41,10 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--mlflow-uri", metavar="URI", help="MLflow's backend store, or its tracking server")
     parser.add_argument("--variants-uri", metavar="URI", help="PostgreSQL with the variant tables")
     parser.add_argument(
-        "--fleet-file", type=Path, metavar="PATH", help="CSV or Parquet file that grows, or a folder of such files"
+        "--fleet-file",
+        type=command_line.path,
+        metavar="PATH",
+        help="CSV or Parquet file that grows, or a folder of such files",
     )
     parser.add_argument("--prometheus-url", metavar="URL", help="the Prometheus that `check` tries")
     parser.add_argument("--alertmanager-url", metavar="URL", help="the Alertmanager that `check` tries")
@@ -49,7 +52,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--port", type=int, default=Answers().port, help="port to listen on (default: 9847)")
     parser.add_argument(
         "--output",
-        type=Path,
+        type=command_line.path,
         default=Path("ml-monitoring.yml"),
         metavar="FILE",
         help="the file to write (default: ml-monitoring.yml)",

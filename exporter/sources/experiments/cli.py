@@ -64,7 +64,7 @@ def add_commands(commands: command_line.Commands) -> None:
             "--config",
             dest="files",
             action="append",
-            type=Path,
+            type=command_line.path,
             metavar="FILE",
             help="settings; repeat for several: they are merged, the last one goes first",
         )

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
@@ -110,6 +110,12 @@ class RiskSettings(Model):
     model: Annotated[str, AfterValidator(_installed)] = BUILTIN
     options: dict[str, Any] = Field(default_factory=dict)
     normals: dict[str, Annotated[dict[str, _Base], AfterValidator(_known_measures)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _options_are_taken(self) -> Self:
+        if self.options and self.model == BUILTIN:
+            raise ValueError(f"options: {BUILTIN} has none; they are for a model of your own")
+        return self
 
 
 class FleetSettings(SourceSettings):

@@ -81,6 +81,8 @@ def _valid_labels(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...
                 f"{name!r} cannot be a label name here: one has letters, digits and _ only, begins with no digit "
                 f"and not with __, and is none of {', '.join(sorted(_TAKEN_LABELS))}"
             )
+        if not sources:
+            raise ValueError(f"{name}: is empty: give a param or a tag, such as [tags.{name}], or delete it")
         for source in sources:
             LabelSource.parse(source)
     return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
@@ -19,7 +18,9 @@ def add_commands(commands: command_line.Commands) -> None:
         "print settings made of a configuration of query-exporter or sql_exporter, and list what could not be taken"
     )
     command = commands.add_parser("import", help=purpose, description=purpose)
-    command.add_argument("file", type=Path, metavar="FILE", help="query-exporter's or sql_exporter's configuration")
+    command.add_argument(
+        "file", type=command_line.path, metavar="FILE", help="query-exporter's or sql_exporter's configuration"
+    )
     command.set_defaults(command=_import)
 
 
@@ -31,6 +32,8 @@ def _import(options: argparse.Namespace) -> int:
         for line in lines:
             print(f"{kind}: {line}", file=sys.stderr)
     if not conversion.queries:
+        if not conversion.left_out:
+            print(f"{options.file}: holds no query", file=sys.stderr)
         return 1
     writer = YAML()
     writer.width = 4096
