@@ -242,8 +242,7 @@ def guarded(call: Callable[[], int]) -> int:
     except (MonitorError, OSError, ModuleNotFoundError) as error:
         for sentence in _sentences(error):
             print(f"error: {redact(sentence)}", file=sys.stderr)
-        is_usage = isinstance(error, UsageError) or any(one.startswith("--") for one in _sentences(error))
-        return 2 if is_usage else 1
+        return 2 if isinstance(error, UsageError) else 1
     return 1
 
 

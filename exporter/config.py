@@ -29,7 +29,7 @@ from pydantic import (
 from ml_monitoring.exporter import own_files
 from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses, is_ipv6, refusal
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
-from ml_monitoring.exporter.errors import ConfigError, SettingError, collecting
+from ml_monitoring.exporter.errors import ConfigError, SettingError, UsageError, collecting
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
 from ml_monitoring.exporter.settings_file import Layers, Place
@@ -283,7 +283,8 @@ class Reading:
             ConfigError: Something is wrong; every problem is listed.
         """
         if self.problems or self.settings is None:
-            raise ConfigError(self.problems)
+            of_flags = any(problem.startswith("--") for problem in self.problems)
+            raise (UsageError if of_flags else ConfigError)(self.problems)
         return self.settings, self.layers
 
 

@@ -35,7 +35,7 @@ from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Dashboards
 from ml_monitoring.alerting.model.services import Services
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from ml_monitoring.exporter import own_files
-from ml_monitoring.exporter.errors import ConfigError, collecting
+from ml_monitoring.exporter.errors import ConfigError, UsageError, collecting
 from ml_monitoring.exporter.settings_file import Layers, copied
 from ml_monitoring.exporter.settings_hints import (
     LABEL_PATTERN,
@@ -182,7 +182,7 @@ class Thresholds(Sections):
                 key, message = place.removeprefix("business.").split(": ", 1)
                 problems.append(f"{names.get(key, key)}: {message}")
         if problems:
-            raise ConfigError(problems)
+            raise (UsageError if all(one.startswith("--") for one in problems) else ConfigError)(problems)
         return changed.with_own(self._own_alerts, self._own_records)
 
 

@@ -295,6 +295,6 @@ def pairs(option: str, texts: Sequence[str], *, default: str = "") -> dict[str, 
         key, separator, value = text.rpartition("=")
         key = key if separator else default
         if not key or not value:
-            raise ConfigError([f"{option} {text}: expected NAME=VALUE"])
+            raise UsageError([f"{option} {text}: expected NAME=VALUE"])
         found[key] = value
     return found

@@ -14,7 +14,7 @@ from typing import Final
 from ml_monitoring.exporter import checks, command_line, version
 from ml_monitoring.exporter.command_line import Commands, spelled
 from ml_monitoring.exporter.config import read
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, UsageError
 from ml_monitoring.exporter.init import files
 from ml_monitoring.exporter.init.answers import Answers, holds_secret
 from ml_monitoring.exporter.init.questions import ask_all
@@ -124,7 +124,7 @@ def _answers(options: argparse.Namespace) -> Answers:
     )
     is_said = bool(given.uris) or given.fleet is not None
     if not is_said and not sys.stdin.isatty():
-        raise ConfigError(
+        raise UsageError(
             [
                 "init: nothing says what to read, and this is no terminal to ask in: "
                 "give --mlflow-uri, --variants-uri or --fleet-file"
@@ -139,7 +139,7 @@ def _answers(options: argparse.Namespace) -> Answers:
             raise ConfigError(["init: there is nothing to read; nothing is written"])
     _settings, problems = given.settings()
     if problems:
-        raise ConfigError([_by_option(problem) for problem in problems] if is_said else problems)
+        raise UsageError([_by_option(problem) for problem in problems]) if is_said else ConfigError(problems)
     return given
 
 

@@ -408,7 +408,7 @@ def test_a_position_file_is_another_file_than_what_is_read(tmp_path: Path) -> No
         with pytest.raises(ConfigError) as caught:
             read(config, {})
         assert caught.value.problems == (
-            f"{config}:1: sources.fleet: position_file: is the file that is read: name another one, which need not be "
+            f"{config}:1: sources.fleet.position_file: is the file that is read: name another one, which need not be "
             "there",
         )
     (tmp_path / "other.csv").write_text(_FLEET, encoding="utf-8")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from ml_monitoring.exporter.values import Duration, FileSecret, Names, OneLine, Patterns, merge
+from ml_monitoring.exporter.values import Duration, FileSecret, Model, Names, OneLine, Patterns, merge
 
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)
 _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)
@@ -72,3 +72,28 @@ def test_a_secret_of_several_lines_is_refused_without_any_of_them(tmp_path: Path
     with pytest.raises(ValidationError, match=said) as caught:
         TypeAdapter(OneLine).validate_python("sqlite:////x\nhidden")
     assert "hidden" not in caught.value.errors()[0]["msg"]
+
+
+class _Section(Model):
+    port: int = 1
+    share: float | None = None
+    is_on: bool = False
+    folder: Path | None = None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"port": True}, "true is no number"),
+        ({"share": False}, "false is no number"),
+        ({"folder": ""}, "is empty: give a path, or delete the key"),
+    ],
+)
+def test_what_is_of_another_kind_is_no_value(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        _Section.model_validate(given)
+
+
+def test_what_is_of_its_kind_is_a_value() -> None:
+    section = _Section.model_validate({"port": "9", "share": 1, "is_on": True, "folder": "a"})
+    assert section == _Section(port=9, share=1.0, is_on=True, folder=Path("a"))

@@ -138,6 +138,8 @@ def test_a_broken_file_leaves_the_old_one_in_force(exporter: ExporterProcess, fo
         ("rate_limit: {interval: soon}", "rate_limit.interval: not a duration: write it as 1s, 500ms or 1m30s"),
         ("rate_limits: {}", "rate_limits: unknown key"),
         ("http_server_config: {headers: {'a b': c}}", "not the name of a header"),
+        ("http_server_config: {headers: {X-Nope: a}}", "no header that can be set here"),
+        ("http_server_config: {headers: {X-Frame-Options: allow}}", "X-Frame-Options: must be deny or sameorigin"),
         ("- a", "must hold settings"),
     ],
 )

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
@@ -111,11 +111,12 @@ class RiskSettings(Model):
     options: dict[str, Any] = Field(default_factory=dict)
     normals: dict[str, Annotated[dict[str, _Base], AfterValidator(_known_measures)]] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _options_are_taken(self) -> Self:
-        if self.options and self.model == BUILTIN:
-            raise ValueError(f"options: {BUILTIN} has none; they are for a model of your own")
-        return self
+
+def _unread_options(risk: RiskSettings) -> list[str]:
+    """Return a note where the model of risk takes no options."""
+    if not risk.options or risk.model != BUILTIN:
+        return []
+    return [f"sources.fleet.risk.options has no effect: {BUILTIN} takes none"]
 
 
 class FleetSettings(SourceSettings):
@@ -257,6 +258,7 @@ class FleetSource(Source):
             [
                 f"{settings.path}, mode {settings.mode}: {found}",
                 *_long_normals(settings.risk.normals),
+                *_unread_options(settings.risk),
                 *probe._feed.notes,
             ]
         )

@@ -359,8 +359,8 @@ def test_postgresql_is_one_type_whatever_a_version_calls_it(
 def test_problems_are_reported_with_the_way_out(
     push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    def problem(*arguments: str) -> str:
-        assert push(*arguments) == 1
+    def problem(*arguments: str, code: int = 1) -> str:
+        assert push(*arguments) == code
         return capsys.readouterr().err.replace(grafana.url, "URL")
 
     assert problem("--datasource", "nope") == (
@@ -373,7 +373,7 @@ def test_problems_are_reported_with_the_way_out(
         problem("--folder", "Other=x") == "error: --folder Other=...: the folders of the dashboards are ML, Platform\n"
     )
     assert problem("--folder", "ML=x") == "error: --folder: Grafana has no folder with the title or uid x\n"
-    assert problem("--folder", "ML") == "error: --folder ML: expected NAME=VALUE\n"
+    assert problem("--folder", "ML", code=2) == "error: --folder ML: expected NAME=VALUE\n"
     wrong = tmp_path / "wrong"
     wrong.write_text("something-else", encoding="utf-8")
     assert problem("--token-file", str(wrong)) == (
