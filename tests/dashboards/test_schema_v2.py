@@ -215,7 +215,7 @@ def test_a_repository_for_git_sync_has_a_folder_file_in_each_folder(tmp_path: Pa
 
 
 def test_the_layout_of_git_sync_needs_resources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", "--layout", "git-sync", "--output-dir", str(tmp_path)]) == 1
+    assert main(["export", "--layout", "git-sync", "--output-dir", str(tmp_path)]) == 2
     assert "add --format v2" in capsys.readouterr().err
 
 

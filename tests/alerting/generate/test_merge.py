@@ -136,14 +136,15 @@ def test_removing_names_the_lines_that_still_leave_our_alerts_out(
 def test_removing_needs_a_file_and_both_marks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "alertmanager.yml"
     path.write_text(BLOCKS + "# END ml-monitoring\n")
-    for command, said in (
-        ([], "--remove: give the file"),
+    for command, code, said in (
+        ([], 2, "--remove: give the file"),
         (
             ["--into", str(path)],
+            1,
             f"alertmanager.yml:{len(BLOCKS.splitlines()) + 1}: one of our marks, `# END ml-monitoring`, has no",
         ),
     ):
-        assert main(["generate", *command, "--remove"]) == 1
+        assert main(["generate", *command, "--remove"]) == code
         assert said in capsys.readouterr().err
     assert path.read_text() == BLOCKS + "# END ml-monitoring\n"
 

@@ -76,7 +76,7 @@ def test_options_that_do_not_fit_are_refused(
     arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [argument.format(folder=tmp_path) for argument in arguments]
-    assert main(["generate", "--settings", "/dev/null", *command]) == 1
+    assert main(["generate", "--settings", "/dev/null", *command]) == 2
     assert capsys.readouterr() == ("", f"error: {message}\n")
     assert list(tmp_path.iterdir()) == []
 

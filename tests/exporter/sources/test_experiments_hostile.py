@@ -213,7 +213,7 @@ def test_an_arm_or_a_baseline_that_nothing_counts_is_named(url: str, arms: tuple
             ":1: bucket.metrics.sold.numerator: seconds_bucket: buckets of a histogram count each event several times: "
             'give one of them, as seconds_bucket{le="0.5"}',
         ),
-        ({"over": {**FINE, "end": START - 1}}, ":1: over: end: not after start"),
+        ({"over": {**FINE, "end": START - 1}}, ":1: over.end: not after start"),
         ({"many": declared(proportion("sold_total"), tuple(f"arm{n}" for n in range(50)))}, "at most 32 items"),
         ({"fine": FINE}, ": fine: is declared in "),
     ],

@@ -71,8 +71,8 @@ sources:
         ("timezone: Mars/Olympus", "sources.fleet.timezone: not a time zone like UTC or Europe/Berlin"),
         ("timezone: ../../etc/passwd", "sources.fleet.timezone: not a time zone like UTC or Europe/Berlin"),
         ("states: {up: fine}", "sources.fleet.states: fine: not one of critical_issue, offline, online, warning"),
-        ("speed: 2", "sources.fleet: speed: has no meaning in mode follow"),
-        ("{mode: replay, start: end}", "sources.fleet: start: has no meaning in mode replay"),
+        ("speed: 2", "sources.fleet.speed: has no meaning in mode follow"),
+        ("{mode: replay, start: end}", "sources.fleet.start: has no meaning in mode replay"),
         ("{mode: replay, speed: 0}", "sources.fleet.speed: must be above 0"),
         ("risk: {model: oracle}", "sources.fleet.risk.model: no such risk model is installed; there are: builtin"),
         (
