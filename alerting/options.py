@@ -21,7 +21,7 @@ from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.references import PREFIX
-from ml_monitoring.exporter.settings_file import Layers, files_of
+from ml_monitoring.exporter.settings_file import Layers, files_of, first_of
 from ml_monitoring.exporter.version import CHECKOUT
 
 VARIABLE: Final = f"{PREFIX}ALERTING_SETTINGS"
@@ -58,13 +58,13 @@ def settings_files(
     """Return the files that are laid over the defaults.
 
     Raises:
-        ConfigError: The variable names a file that there is not.
+        ConfigError: The variable names a file that there is not, or a default one has another ending.
     """
     if options.settings is not None:
         return list(options.settings)
     if given := environ.get(VARIABLE):
         return files_of(VARIABLE, given)
-    return [path for path in places if path.is_file()][:1]
+    return first_of(places)
 
 
 def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Thresholds, Layers]:

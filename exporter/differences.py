@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.regular_files import read_text
 
 # Two values of more characters stand below each other.
@@ -99,7 +99,7 @@ def texts_of(
         describe: Returns why a file cannot be read.
 
     Raises:
-        ConfigError: There is no such version, or one of its files cannot be read.
+        UsageError: There is no such version, or one of its files cannot be read.
     """
     path = Path(name)
     if path.is_dir():
@@ -108,7 +108,7 @@ def texts_of(
     if path.exists():
         return [(name, _text_of(path, describe))]
     if ":" not in name:
-        raise ConfigError([f"{name}: no such file or folder"])
+        raise UsageError([f"{name}: no such file or folder"])
     revision, place = name.split(":", 1)
     # As git reads it: from the root of the repository, from this folder where it begins with a dot.
     is_from_here = place.split("/")[0] in (".", "..")
@@ -118,7 +118,7 @@ def texts_of(
     )
     if not any(listed):
         hint = f"PATH is from the root of the repository; `{revision}:./{place}` is from this folder"
-        raise ConfigError([f"{name}: no such file or folder in the revision{'' if is_from_here else f': {hint}'}"])
+        raise UsageError([f"{name}: no such file or folder in the revision{'' if is_from_here else f': {hint}'}"])
     sources = [f"{revision}:{'./' * is_from_here}{file}" for file in listed if Path(file).suffix in suffixes]
     return [(source, _git("show", source)) for source in sources]
 
@@ -127,14 +127,14 @@ def _text_of(path: Path, describe: Callable[[OSError | UnicodeDecodeError], str]
     try:
         return read_text(path).removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: {describe(error)}"]) from None
+        raise UsageError([f"{path}: {describe(error)}"]) from None
 
 
 def _git(*arguments: str) -> str:
     # Arguments come from the command line of the person who runs this, and no shell reads them.
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
-        raise ConfigError([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
+        raise UsageError([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
     return done.stdout
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 
 from ml_monitoring.exporter.references import FILE_SUFFIX, PREFIX, field_at, is_secret
-from ml_monitoring.exporter.settings_file import Layers, files_of
+from ml_monitoring.exporter.settings_file import Layers, files_of, first_of
 from ml_monitoring.exporter.settings_hints import Location, models_in
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.settings import is_server
@@ -61,13 +61,13 @@ def settings_files(given: list[Path] | None, environ: Mapping[str, str] = os.env
     """Return the files to read: those given, else those of the variable, else the first default one that exists.
 
     Raises:
-        ConfigError: The variable names a file that there is not.
+        ConfigError: The variable names a file that there is not, or a default one has another ending.
     """
     if given:
         return given
     if named := environ.get(FILES_VARIABLE):
         return files_of(FILES_VARIABLE, named)
-    return [path for path in DEFAULT_FILES if path.is_file()][:1]
+    return first_of(DEFAULT_FILES)
 
 
 def read_environment(

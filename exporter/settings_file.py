@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from operator import itemgetter
 from pathlib import Path
@@ -48,6 +48,20 @@ from ml_monitoring.exporter.yaml_files import Places, has_comment_for_value, is_
 
 # So much alike, from 0 to 1, are a key and what it is a typo of.
 _TYPO: Final = 0.8
+
+
+def first_of(places: Sequence[Path]) -> list[Path]:
+    """Return the first of the files that are read where none is named; none where there is none.
+
+    Raises:
+        ConfigError: One is there under the other ending of YAML, under which nothing reads it.
+    """
+    for path in places:
+        if path.is_file():
+            return [path]
+        if (other := path.with_suffix(".yaml")).is_file():
+            raise ConfigError([f"{other}: is read under the name {path.name} only: rename it"])
+    return []
 
 
 def files_of(variable: str, paths: str) -> list[Path]:
@@ -257,7 +271,7 @@ class Layers:
         # That a key exists elsewhere says more than that another one looks a little like it.
         is_typo = bool(get_close_matches(str(location[-1]), fields_at(model, location[:-1]), 1, _TYPO))
         said = self._misplaced(model, location) or (near if is_typo else places or near)
-        return said or (f"; there are: {', '.join(model.model_fields)}" if len(location) == 1 else "")
+        return said or (f"; there are: {', '.join(fields_at(model, ()))}" if len(location) == 1 else "")
 
     def _misplaced(self, model: type[BaseModel], location: Location) -> str:
         """Return which line is indented wrongly, or which file is the wrong one; nothing where neither is known."""

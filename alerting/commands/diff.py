@@ -10,7 +10,7 @@ import yaml
 
 from ml_monitoring.alerting.operate.changes import Version, compare
 from ml_monitoring.exporter import differences
-from ml_monitoring.exporter.errors import ConfigError, UsageError
+from ml_monitoring.exporter.errors import UsageError
 from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.yaml_syntax import describe
 
@@ -55,7 +55,7 @@ def _read(name: str) -> Version:
     """Return a version of a file, a folder, or `REVISION:PATH` of the git repository.
 
     Raises:
-        ConfigError: There is nothing to read, or something in it cannot be read.
+        UsageError: There is nothing to read, or something in it cannot be read.
     """
     groups: list[Json] = []
     routing: Json | None = None
@@ -69,14 +69,12 @@ def _read(name: str) -> Version:
             groups += _groups(source, config["groups"])
         elif config is not None and "receivers" in config:
             if not (isinstance(config.get("route"), dict) and isinstance(config["receivers"], list)):
-                raise ConfigError(
-                    [f"{source}: not as Alertmanager reads it; `amtool check-config {source}` says where"]
-                )
+                raise UsageError([f"{source}: not as Alertmanager reads it; `amtool check-config {source}` says where"])
             routing = config
         else:
             others[file] = text
     if not groups and routing is None:
-        raise ConfigError([f"{name}: no rules in it; give a folder that `ml-monitoring alerts generate` wrote"])
+        raise UsageError([f"{name}: no rules in it; give a folder that `ml-monitoring alerts generate` wrote"])
     return Version(groups, routing, others)
 
 
@@ -84,15 +82,15 @@ def _parsed(source: str, text: str) -> Json | None:
     """Return a file's mapping; None of other YAML.
 
     Raises:
-        ConfigError: It is no YAML.
+        UsageError: It is no YAML.
     """
     try:
         config = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError([f"{source}{line}: cannot be read as YAML: {describe(error)}"]) from None
+        raise UsageError([f"{source}{line}: cannot be read as YAML: {describe(error)}"]) from None
     except (yaml.YAMLError, RecursionError, ValueError):
-        raise ConfigError([f"{source}: cannot be read as YAML: is it a file of rules?"]) from None
+        raise UsageError([f"{source}: cannot be read as YAML: is it a file of rules?"]) from None
     return config if isinstance(config, dict) else None
 
 
@@ -100,7 +98,7 @@ def _groups(source: str, groups: Any) -> list[Json]:
     """Return groups of rules.
 
     Raises:
-        ConfigError: They are not of the form that Prometheus reads.
+        UsageError: They are not of the form that Prometheus reads.
     """
     is_right = isinstance(groups, list) and all(
         isinstance(group, dict)
@@ -109,7 +107,7 @@ def _groups(source: str, groups: Any) -> list[Json]:
         for group in groups
     )
     if not is_right:
-        raise ConfigError(
+        raise UsageError(
             [f"{source}: groups: not as Prometheus reads rules; `promtool check rules {source}` says where"]
         )
     return [{**group, "rules": group.get("rules") or []} for group in groups]

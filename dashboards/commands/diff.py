@@ -10,10 +10,11 @@ from typing import Any
 
 from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.publish.digest import digest
+from ml_monitoring.dashboards.publish.values import without_defaults
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import why_no_json
 from ml_monitoring.exporter import differences
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import UsageError
 
 Json = dict[str, Any]
 
@@ -34,13 +35,20 @@ def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
     old, new = _read(options.old), _read(options.new)
     before, after = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
+    is_same = before == after
+    before, after = ({uid: without_defaults(page) for uid, page in one.items()} for one in (before, after))
+    for uid in before.keys() & after.keys():
+        folders = [Path(one[uid][0]).parent.name for one in (old, new)]
+        # Of a single file, or of files in one folder, nothing says where Grafana has them.
+        if all(len({Path(source).parent for source, _page in one.values()}) > 1 for one in (old, new)):
+            before[uid]["folder"], after[uid]["folder"] = folders
     commands = {
         uid: f"ml-monitoring dashboards diff {shlex.quote(old[uid][0])} {shlex.quote(new[uid][0])}"
         for uid in old
         if uid in new
     }
     report = compare(before, after) if options.all else digest(before, after, commands)
-    print(report or ("No differences." if before == after else _COUNTED))
+    print(report or ("No differences." if is_same else _COUNTED))
     return 1 if report and options.exit_code else 0
 
 
@@ -48,7 +56,7 @@ def _read(name: str) -> dict[str, tuple[str, Json]]:
     """Return dashboards by uid, each with where it is, from a file, a folder, or `REVISION:PATH` of the git repository.
 
     Raises:
-        ConfigError: If there is nothing to read.
+        UsageError: If there is nothing to read.
     """
     texts = differences.texts_of(name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}")
     found: dict[str, tuple[str, Json]] = {}
@@ -56,10 +64,10 @@ def _read(name: str) -> dict[str, tuple[str, Json]]:
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ConfigError([f"{source}: cannot be read as JSON: {why_no_json(error)}"]) from error
+            raise UsageError([f"{source}: cannot be read as JSON: {why_no_json(error)}"]) from error
         if formats.is_dashboard(content):
             dashboard = formats.classic(content, source)
             found[str(dashboard.get("uid") or Path(source).stem)] = (source, dashboard)
     if not found:
-        raise ConfigError([f"{name}: no dashboard in it"])
+        raise UsageError([f"{name}: no dashboard in it"])
     return found

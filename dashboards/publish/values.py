@@ -14,8 +14,30 @@ Json = dict[str, Any]
 # What is said of a query that asks the same.
 SAME_QUERY: Final = "is written otherwise, with the same meaning"
 _QUERIES: Final = frozenset({"expr", "query", "definition"})
+# What Grafana takes where there is nothing, and writes when somebody saves.
+_DEFAULTS: Final[Json] = {
+    "description": "",
+    "exemplar": False,
+    "fiscalYearStartMonth": 0,
+    "hide": False,
+    "liveNow": False,
+    "preload": False,
+    "skipUrlSync": False,
+    "weekStart": "",
+}
 # By what parts of a list are called.
 _NAMES: Final = ("title", "name", "id", "displayName", "refId")
+
+
+def without_defaults(value: Any) -> Any:
+    """Return JSON without what Grafana takes anyhow."""
+    if isinstance(value, list):
+        return [without_defaults(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: without_defaults(each) for key, each in value.items() if key not in _DEFAULTS or each != _DEFAULTS[key]
+    }
 
 
 def changed_values(

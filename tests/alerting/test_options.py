@@ -33,6 +33,9 @@ def test_the_option_goes_before_the_variable_and_the_variable_before_the_default
     assert options.settings_files(given(), variable, places) == named
     assert options.settings_files(given(), {options.VARIABLE: ""}, places) == [there]
     assert options.settings_files(given(), {}, places[:1]) == []
+    (tmp_path / "missing.yaml").touch()
+    with pytest.raises(ConfigError, match=r"missing\.yaml: is read under the name missing\.yml only: rename it"):
+        options.settings_files(given(), {}, places)
 
 
 @pytest.mark.parametrize(

@@ -561,16 +561,16 @@ def test_files_that_are_no_rules_are_named_without_their_content(
     path = tmp_path / "alerts.yml"
     path.write_bytes(content)
     for arguments in ([str(path), str(RELEASE)], [str(RELEASE), str(path)]):
-        assert main(["diff", *arguments]) == 1
+        assert main(["diff", *arguments]) == 2
         said = capsys.readouterr().err
         assert re.fullmatch(rf"error: {re.escape(str(path))}{problem}\n", said)
         assert "hunter" not in said
 
 
 def test_a_folder_that_there_is_not_and_one_without_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["diff", "rules.old", str(RELEASE)]) == 1
+    assert main(["diff", "rules.old", str(RELEASE)]) == 2
     assert capsys.readouterr().err == "error: rules.old: no such file or folder\n"
-    assert main(["diff", str(RELEASE), str(tmp_path)]) == 1
+    assert main(["diff", str(RELEASE), str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
         f"error: {tmp_path}: no rules in it; give a folder that `ml-monitoring alerts generate` wrote\n"
     )

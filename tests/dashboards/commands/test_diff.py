@@ -341,8 +341,28 @@ def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFix
     new.write_text(json.dumps(page() | {"title": "Side"}), encoding="utf-8")
     assert main(["diff", str(old), str(new)]) == 0
     assert main(["diff", str(old), str(new), "--exit-code"]) == 1
-    assert main(["diff", str(old), "missing"]) == 1
+    assert main(["diff", str(old), "missing"]) == 2
     assert capsys.readouterr().err == "error: missing: no such file or folder\n"
+
+
+def test_a_page_in_another_folder_is_a_change_and_what_grafana_takes_anyhow_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / name for name in ("old", "new", "saved")]
+    for folder, home in zip(folders, ("ML", "Platform", "ML"), strict=True):
+        for part, uid in ((home, "page"), ("Growth", "other")):
+            (folder / part).mkdir(parents=True)
+            defaults = {"liveNow": False, "weekStart": ""} if folder.name == "saved" else {}
+            text = json.dumps(page() | {"uid": uid, "title": uid} | defaults)
+            (folder / part / f"{uid}.json").write_text(text, encoding="utf-8")
+    old, new, saved = map(str, folders)
+    assert main(["diff", old, new, "--exit-code", "--all"]) == 1
+    assert capsys.readouterr().out == "### page (`page`)\n\n- **dashboard** folder changed: `ML` → `Platform`\n"
+    assert main(["diff", old, saved, "--exit-code"]) == 0
+    assert capsys.readouterr().out.startswith("No differences but in how queries are written, or in what Grafana")
+    # Where the pages of one side lie in one folder, nothing says where Grafana has them.
+    assert main(["diff", new, f"{old}/ML", "--exit-code", "--all"]) == 1
+    assert "folder changed" not in capsys.readouterr().out
 
 
 def test_the_command_for_the_page_with_most_changes_is_printed_and_can_be_pasted(
@@ -427,7 +447,7 @@ def test_a_revision_of_the_repository_is_compared_with_the_files(capsys: pytest.
     one = "HEAD:./dashboards/generated/ML/ml-monitoring-ml-api.json"
     assert main(["diff", one, one]) == 0
     assert capsys.readouterr().out == "No differences.\n"
-    assert main(["diff", "no-such-revision:dashboards/generated", "dashboards/generated"]) == 1
+    assert main(["diff", "no-such-revision:dashboards/generated", "dashboards/generated"]) == 2
     assert "error: git ls-tree" in capsys.readouterr().err
 
 
@@ -447,8 +467,8 @@ def test_a_file_that_is_no_dashboard_is_answered_in_plain_words(
 ) -> None:
     path = tmp_path / "page.json"
     path.write_bytes(content)
-    for command in (["diff", str(path), str(path)], ["render", str(path)]):
-        assert main(command) == 1
+    for command, code in ((["diff", str(path), str(path)], 2), (["render", str(path)], 1)):
+        assert main(command) == code
         assert capsys.readouterr().err == f"error: {path}: cannot be read as JSON: {problem}\n"
 
 
