@@ -43,7 +43,10 @@ def run(options: argparse.Namespace) -> int:
     if why := why_none(name, thresholds, layers):
         print(f"{name}: no rule is made of it, as {why}")
         return 0
-    labels = next((alert.labels for alert in load_alerts(thresholds) if alert.name == name), {}) | given
+    own_labels = next((alert.labels for alert in load_alerts(thresholds) if alert.name == name), None)
+    if name and own_labels is None:
+        print(f"note: {name} is no alert of these settings, so by the labels given alone", file=sys.stderr)
+    labels = (own_labels or {}) | given
     if added := labels.keys() - given.keys():
         print(
             f"note: {', '.join(f'{one}={labels[one]}' for one in labels if one in added)} as {name} has",

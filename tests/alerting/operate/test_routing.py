@@ -41,7 +41,7 @@ def test_an_alert_of_ours_goes_where_its_own_labels_lead(capsys: pytest.CaptureF
     off = f"HostDiskFull: no rule is made of it, as it is switched off: {settings}:2\n"
     assert capsys.readouterr() == (off, "")
     assert main([*given, "alertname=OfOthers"]) == 0
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "note: OfOthers is no alert of these settings, so by the labels given alone\n"
 
 
 def test_channels_are_named_as_the_settings_name_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
