@@ -76,6 +76,9 @@ def test_targets_that_there_are_not_are_named_before_anything_is_done() -> None:
     assert dry_run("generate", "deplyo") == [meant.format("deplyo", "deploy")]
     # A folder of that name would be up to date.
     assert dry_run("tests") == [meant.format("tests", "test")]
+    for goal, target in (("up", "deploy"), ("stop", "down"), ("install", ".venv"), ("lint", "check")):
+        assert dry_run(goal) == [meant.format(goal, target)]
+    assert dry_run("deploy", "tls") == [meant.format("tls", "deploy WITH=tls")]
     (line,) = dry_run("xyz")
     assert line.startswith("*** there is no target xyz; there are: help, demo, test, ")
 

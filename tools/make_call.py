@@ -17,6 +17,9 @@ _MAKEFILE = Path(__file__).resolve().parents[1] / "Makefile"
 _RULE = re.compile(r"([a-z.][\w-]*):(?!=)([^#]*)")
 _ASSIGNMENT = re.compile(r"([A-Z_]+) ([:?]?)=")
 _READ = re.compile(r"\$\((?!MAKE)([A-Z][A-Z_]+)[),]")
+# What targets are called in other projects.
+_ELSEWHERE = {"start": "deploy", "up": "deploy", "stop": "down", "install": ".venv", "setup": ".venv", "lint": "check"}
+_OVERLAYS = {path.name.split(".")[1] for path in _MAKEFILE.parent.glob("docker/compose.*.yaml")}
 # Those of make itself, which any target may be given.
 _EVERYWHERE = frozenset({"PYTHON", "SHELL"})
 # For programs, which see what make is given as well.
@@ -53,7 +56,9 @@ def problem(goals: Sequence[str], given: Collection[str], targets: Mapping[str, 
     """Return what is wrong with a call; empty where nothing is, and with `stop` in front where it cannot be meant."""
     for goal in goals:
         if goal not in targets:
-            meant = suggestion_or_all(goal, targets)
+            meant = f"; did you mean {_ELSEWHERE[goal]}?" if goal in _ELSEWHERE else suggestion_or_all(goal, targets)
+            if goal in _OVERLAYS and "WITH" in targets.get(goals[0], ()):
+                meant = f"; did you mean {goals[0]} WITH={goal}?"
             if given and goal != goals[0]:
                 meant = f'{suggestion(goal, targets)}; words that belong together stand in quotes: NAME="two words"'
             return f"stop there is no target {goal}{meant}; `make help` says what each does"

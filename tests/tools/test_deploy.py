@@ -169,7 +169,7 @@ def test_files_that_alertmanager_would_not_see_are_named_with_where_they_must_be
         "    chat:\n"
         "      api_url_file: '/etc/chat/url' # as on the other machine\n"
     )
-    assert list(secrets.missing(Stack(tmp_path))) == [
+    assert list(secrets.wrong_of_channels(Stack(tmp_path))) == [
         f"{own}:5: password_file: there is no {channels}/smtp, which Alertmanager would see as /run/secrets/smtp",
         f"{own}:7: api_url_file: no container sees /etc/chat/url: put it into {channels}/, and give /run/secrets/url",
     ]
@@ -179,10 +179,90 @@ def test_files_that_alertmanager_would_not_see_are_named_with_where_they_must_be
         (found,) = [result for result in results if result.subject == "alerting"]
         assert ("smtp" in found.message) is not restoring
     channels.mkdir(parents=True)
-    (channels / "smtp").touch()
-    assert len(list(secrets.missing(Stack(tmp_path)))) == 1
+    (channels / "smtp").write_text("x")
+    assert len(list(secrets.wrong_of_channels(Stack(tmp_path)))) == 1
     (tmp_path / "mine.yaml").touch()
-    assert list(secrets.missing(Stack(tmp_path, overlays=[str(tmp_path / "mine.yaml")]))) == []
+    assert list(secrets.wrong_of_channels(Stack(tmp_path, overlays=[str(tmp_path / "mine.yaml")]))) == []
+
+
+def test_secrets_of_channels_that_cannot_be_used_are_named_and_not_shown(tmp_path: Path) -> None:
+    own, channels = tmp_path / "alerting.yml", tmp_path / "secrets" / "channels"
+    channels.mkdir(parents=True)
+    given = {
+        "api_url_file": "hooks.slack.com/x\n",
+        "webhook_url_file": "secret",
+        "url_file": "\n",
+        "routing_key_file": " ",
+        "credentials_file": "a/b",
+        "bot_token_file": "",
+    }
+    own.write_text("".join(f"{setting}: /run/secrets/{setting}\n" for setting in given))
+    for setting, content in given.items():
+        (channels / setting).write_text(content)
+    assert list(secrets.wrong_of_channels(Stack(tmp_path))) == [
+        f"{own}:1: api_url_file: {channels}/api_url_file has no scheme: put http:// or https:// in front",
+        f"{own}:2: webhook_url_file: {channels}/webhook_url_file is not an http:// or https:// address",
+        f"{own}:3: url_file: {channels}/url_file is empty",
+        f"{own}:4: routing_key_file: {channels}/routing_key_file is empty",
+        f"{own}:6: bot_token_file: {channels}/bot_token_file is empty",
+    ]
+    (channels / "api_url_file").write_text("https://hooks.slack.com/x\n")
+    assert len(list(secrets.wrong_of_channels(Stack(tmp_path)))) == 4
+
+
+def test_secrets_that_are_empty_or_no_address_of_a_database_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "mlflow_uri").write_text("db.example:5432/mlflow")
+    (folder / "grafana_admin_password").write_text("\n")
+    (folder / "monitor_password").write_text("x")
+    # Of an overlay.
+    (folder / "variants_uri").touch()
+    (found,) = [result for result in preflight.check(Stack(tmp_path)) if result.subject == "secrets"]
+    assert (found.ok, found.message.splitlines()) == (
+        False,
+        [
+            f"{folder}/mlflow_uri: must begin with postgresql://, mysql:// or sqlite:///",
+            f"{folder}/grafana_admin_password: is empty",
+        ],
+    )
+    (folder / "mlflow_uri").write_text("mysql+pymysql://db.example/mlflow\n")
+    (folder / "grafana_admin_password").unlink()
+    assert list(secrets.unusable(Stack(tmp_path))) == []
+    assert list(secrets.unusable(Stack(tmp_path, overlays=["variants"]))) == [f"{folder}/variants_uri: is empty"]
+    # Those of a backup come with it.
+    results = preflight.check(Stack(tmp_path, overlays=["variants"]), restoring=True)
+    assert "secrets" not in {result.subject for result in results}
+
+
+def test_lists_of_targets_are_tried_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stack, "targets", tmp_path)
+    (tmp_path / "good.yml").write_text("- targets: [a:1]\n")
+    (tmp_path / "other.yaml").touch()
+    (tmp_path / "wrong.yml").write_text("- target: [a:1]\n")
+
+    def found(*overlays: str) -> list[Result]:
+        return [each for each in preflight.check(Stack(tmp_path, overlays=overlays)) if each.subject == "targets"]
+
+    unread = Result("targets", True, f"{tmp_path}/other.yaml: is not read: Prometheus reads *.yml here", warning=True)
+    assert found() == [
+        Result("targets", False, f"{tmp_path}/wrong.yml:1: target: unknown key; did you mean targets?"),
+        unread,
+    ]
+    # Which mounts its own in their place.
+    assert found("demo") == [unread]
+
+
+def test_passwords_among_the_settings_and_files_of_another_name_are_said(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=x\nRENDERER_TOKEN=x\n")
+    (tmp_path / "alerting.yaml").touch()
+    results = {result.subject: result for result in preflight.check(Stack(tmp_path))}
+    assert results["settings"].message.splitlines() == [
+        f"{tmp_path}/.env:1: POSTGRES_PASSWORD: unknown setting; passwords are files of {tmp_path}/secrets/",
+        f"{tmp_path}/.env:2: RENDERER_TOKEN: unknown setting; passwords are files of {tmp_path}/secrets/",
+    ]
+    meant = f"{tmp_path}/alerting.yaml: is not read; did you mean {tmp_path}/alerting.yml?"
+    assert results["alerting"] == Result("alerting", True, meant, warning=True)
 
 
 @pytest.mark.parametrize("name", ["", "grafana:", "Grafana/grafana:13", "grafana 13", ":13", "a//b", "a:b@sha256:1"])
@@ -255,6 +335,16 @@ def test_overlays_are_found_by_name_or_path(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"\nWITH=tls {tmp_path}/nope.yaml\n")
     with pytest.raises(DeployError, match=r"^\S+/\.env:2: WITH=\S+/nope\.yaml: there is no such file$"):
         assert Stack(tmp_path).overlays
+
+
+@pytest.mark.parametrize("names", ["tls,logs", "tls logs", " tls, logs ,"])
+def test_overlays_are_given_alike_as_option_and_as_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: str
+) -> None:
+    main(["--folder", str(tmp_path), "--with", names, "check"])
+    assert "defaults, with compose.tls.yaml, compose.logs.yaml\n" in capsys.readouterr().out
+    (tmp_path / ".env").write_text(f"WITH={names}\n")
+    assert [path.name for path in Stack(tmp_path).overlays] == ["compose.tls.yaml", "compose.logs.yaml"]
 
 
 def test_runbooks_of_ones_own_are_mounted_where_the_exporter_looks(tmp_path: Path) -> None:

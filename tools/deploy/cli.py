@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.deploy import backup, preflight, readable, secrets, verify
-from tools.deploy.engine import DOCKER, PROJECT, DeployError, Stack, run
+from tools.deploy.engine import DOCKER, PROJECT, DeployError, Stack, overlay_names, run
 from tools.deploy.result import show
 
 # What the containers' users must be able to read.
@@ -35,7 +35,7 @@ _PAGES = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status."""
     options = _parser().parse_args(arguments)
-    stack = Stack(options.folder, options.project, None if options.overlays is None else options.overlays.split())
+    stack = Stack(options.folder, options.project, options.overlays)
     try:
         return int(options.command(stack, options))
     except DeployError as error:
@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--project", type=_project, default=PROJECT, metavar="NAME", help=f"name of the deployment ({PROJECT})"
     )
-    parser.add_argument("--with", dest="overlays", metavar="NAMES", help="overlays, instead of WITH in .env")
+    parser.add_argument(
+        "--with", dest="overlays", type=overlay_names, metavar="NAMES", help="overlays, instead of WITH in .env"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, purpose in (
         ("up", _up, "try what is needed, build, generate, start, verify"),

@@ -129,6 +129,11 @@ class Stack:
         return self.folder / "alerting.yml"
 
     @property
+    def targets(self) -> Path:
+        """Return the folder of the user's own services that Prometheus scrapes, the same for each deployment."""
+        return DOCKER / "targets"
+
+    @property
     def extensions(self) -> Path:
         """Return the folder of the user's own rules, alerts, pages and panels; it need not be there."""
         return self.folder / "extensions"
@@ -140,7 +145,7 @@ class Stack:
         Raises:
             DeployError: There is no such overlay.
         """
-        names = self.settings.get("WITH", "").replace(",", " ").split() if self._overlays is None else self._overlays
+        names = overlay_names(self.settings.get("WITH", "")) if self._overlays is None else self._overlays
         paths = [Path(name) if name.endswith((".yaml", ".yml")) else DOCKER / f"compose.{name}.yaml" for name in names]
         for name, path in zip(names, paths, strict=True):
             if not path.is_file():
@@ -249,6 +254,11 @@ class Stack:
     def volume(self, name: str) -> str:
         """Return the engine's name of a volume of the stack."""
         return f"{self.project}_{name}"
+
+
+def overlay_names(text: str) -> list[str]:
+    """Return the names of overlays, between which there are blanks or commas."""
+    return text.replace(",", " ").split()
 
 
 def revision() -> str:

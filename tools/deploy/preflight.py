@@ -18,6 +18,7 @@ from tools.deploy.engine import ROOT, DeployError, Stack, compose_program, run
 from tools.deploy.result import Result
 from tools.deploy.settings import judge
 
+_VENV = ROOT / ".venv"
 _COMPOSE = (2, 24)
 _DISK = 5 * 1024**3
 _MEMORY = 4 * 1024**3
@@ -40,6 +41,11 @@ def check(stack: Stack, *, restoring: bool = False) -> Iterator[Result]:
         yield compose
     settings = judge(stack)
     yield settings
+    yield from _unread(stack)
+    if settings.ok:
+        if not restoring and (wrong := list(secrets.unusable(stack))):
+            yield Result("secrets", False, "\n".join(wrong))
+        yield from _targets(stack)
     if os.path.lexists(stack.own_alerting):
         yield _alerting(stack, restoring=restoring)
     if compose and compose.ok and settings.ok:
@@ -84,23 +90,58 @@ def _alerting(stack: Stack, *, restoring: bool) -> Result:
             "alerting", False, f"{own}: {'is a folder' if own.is_dir() else 'leads nowhere'}; it must be a file"
         )
     try:
-        problems = [] if restoring else list(secrets.missing(stack))
+        problems = [] if restoring else list(secrets.wrong_of_channels(stack))
     except (DeployError, OSError, UnicodeDecodeError):
         # Said by the settings, or by what reads the whole file.
         problems = []
     if problems:
         return Result("alerting", False, "\n".join(problems))
-    venv = ROOT / ".venv"
-    if not bootstrap.is_current(venv, bootstrap.fingerprint(ROOT / "requirements-dev.txt", venv)):
+    if not _has_packages():
         return Result("alerting", True, f"{own}: tried when the image is built")
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(venv / "bin" / "python"), "-m", "alerting", "generate", f"--settings={own}"]
         try:
-            run([*command, f"--output-dir={folder}"], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)
+            _run_module("alerting", "generate", f"--settings={own}", f"--output-dir={folder}")
         except DeployError as error:
             said = re.findall(r"^error: (.*)", str(error), re.MULTILINE)
             return Result("alerting", False, "\n".join(said) or str(error))
     return Result("alerting", True, str(own))
+
+
+def _has_packages() -> bool:
+    return bootstrap.is_current(_VENV, bootstrap.fingerprint(ROOT / "requirements-dev.txt", _VENV))
+
+
+def _run_module(*command: str) -> None:
+    """Run what needs packages.
+
+    Raises:
+        DeployError: It failed.
+    """
+    run([str(_VENV / "bin" / "python"), "-m", *command], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)
+
+
+def _targets(stack: Stack) -> Iterator[Result]:
+    """Try the lists of the user's own services where this machine has what reads them."""
+    # The demo mounts its own in their place.
+    files = sorted(stack.targets.glob("*.yml"))
+    if files and _has_packages() and not stack.has_overlay("demo"):
+        try:
+            _run_module("tools.deploy.targets", *map(str, files))
+        except DeployError as error:
+            yield Result("targets", False, str(error))
+    for path in sorted(stack.targets.iterdir()):
+        if path.suffix in (".yaml", ".json"):
+            yield Result("targets", True, f"{path}: is not read: Prometheus reads *.yml here", warning=True)
+
+
+def _unread(stack: Stack) -> Iterator[Result]:
+    """Warn of files that stand beside the place where they would be read."""
+    for subject, path, meant in (
+        ("settings", ROOT / ".env", stack.folder / ".env"),
+        ("alerting", stack.own_alerting.with_suffix(".yaml"), stack.own_alerting),
+    ):
+        if path.is_file() and not os.path.lexists(meant):
+            yield Result(subject, True, f"{path}: is not read; did you mean {meant}?", warning=True)
 
 
 def _ports(stack: Stack) -> Result:

@@ -1,4 +1,4 @@
-"""Whether containers see the secrets, and as they are.
+"""Whether containers see the secrets, as they are, and can use them.
 
 A secret is one file, mounted into its container. Most editors write a new file and put it in the place of the old one:
 what is mounted stays the old one until the container starts again.
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from exporter.http_addresses import problem_of
 from tools.deploy.engine import DOCKER, DeployError, Stack
 
 # A setting of a file that Alertmanager reads, in a block or between braces.
@@ -21,8 +22,36 @@ _SEEN = "/run/secrets/"
 _MADE = frozenset({"alertlog_token", "ca_certificate"})
 
 
-def missing(stack: Stack) -> Iterator[str]:
-    """Yield the files that the user's channels name and Alertmanager would not see, each with where it must be."""
+# How Compose files name a secret's file.
+_MOUNTED = re.compile(r"\$\{SECRETS_DIR:-\./secrets\}/(\w+)")
+_DATABASE = re.compile(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?://")
+
+
+def unusable(stack: Stack) -> Iterator[str]:
+    """Yield what is wrong with the secrets that are there already, without any part of them.
+
+    Raises:
+        DeployError: There is no such overlay.
+    """
+    files = [DOCKER / "compose.yaml", *stack.overlays]
+    for name in dict.fromkeys(name for file in files for name in _MOUNTED.findall(file.read_text(encoding="utf-8"))):
+        content = _content(stack.secrets / name)
+        if content == "":
+            yield f"{stack.secrets / name}: is empty"
+        elif content and name.endswith("_uri") and not _DATABASE.match(content):
+            yield f"{stack.secrets / name}: must begin with postgresql://, mysql:// or sqlite:///"
+
+
+def _content(path: Path) -> str | None:
+    """Return a secret; None where it is not there, or only others may read it."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def wrong_of_channels(stack: Stack) -> Iterator[str]:
+    """Yield the files that the user's channels name and Alertmanager would not see, or not use, each with the cure."""
     channels = stack.secrets / "channels"
     # One of the user's own may mount anything.
     own_overlays = any(path.parent != DOCKER for path in stack.overlays)
@@ -36,6 +65,10 @@ def missing(stack: Stack) -> Iterator[str]:
                 yield f"{place}no container sees {path}: put it into {channels}/, and give {_SEEN}{Path(path).name}"
             elif not (channels / name).is_file():
                 yield f"{place}there is no {channels / name}, which Alertmanager would see as {path}"
+            elif (content := _content(channels / name)) == "":
+                yield f"{place}{channels / name} is empty"
+            elif content and setting.endswith("url_file") and (problem := problem_of(content)):
+                yield f"{place}{channels / name} {problem}"
 
 
 def outdated(stack: Stack) -> list[str]:

@@ -36,6 +36,8 @@ _PORT_WITH_DEFAULT = re.compile(r"\$\{(\w+_PORT):-(\d+)\}")
 _LINKS = frozenset({"GRAFANA_URL", "RUNBOOKS_URL", "LOGS_URL"})
 # Settings that are no variables of the Compose files.
 _OWN = frozenset({"WITH"})
+# How names of what is secret end.
+_SECRET = ("PASSWORD", "TOKEN", "SECRET", "SECRET_KEY")
 # What Compose would read, and this tool gives it as an option.
 _PROJECT = "COMPOSE_PROJECT_NAME"
 
@@ -84,7 +86,8 @@ def _problems(stack: Stack, given: Sequence[tuple[str, int]]) -> Iterator[str]:
             cure = "is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml"
             yield f"{stack.folder / '.env'}:{line}: {name}: {cure}"
         elif name not in known:
-            yield f"{stack.folder / '.env'}:{line}: {name}: unknown setting{suggestion(name, known)}"
+            secret = f"; passwords are files of {stack.secrets}/" if name.endswith(_SECRET) else ""
+            yield f"{stack.folder / '.env'}:{line}: {name}: unknown setting{secret or suggestion(name, known)}"
     try:
         ipaddress.ip_address(stack.settings["BIND_ADDRESS"])
     except ValueError:

@@ -1,0 +1,110 @@
+"""What Prometheus would refuse in lists of targets: `python -m tools.deploy.targets FILE...` prints it, a line each.
+
+Prometheus only logs it, and keeps to what it read before. This needs packages, unlike the rest of a deployment.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from ml_monitoring.exporter.regular_files import describe_read_error, read_text
+from ml_monitoring.exporter.suggestions import suggestion_or_all
+from ml_monitoring.exporter.yaml_syntax import describe, line_of
+
+_FORM = "- targets: [host:port]"
+_KEYS = ("targets", "labels")
+_LABEL = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+# Without a user.
+_ADDRESS = re.compile(r"(?:\w+://)?([^/@]+)(?:/[^@]*)?")
+_AS_LABELS = "__scheme__ or __metrics_path__"
+_NULL = "tag:yaml.org,2002:null"
+
+
+def problems(path: Path) -> Iterator[str]:
+    """Yield what Prometheus would refuse in a file, each with its line."""
+    try:
+        root = YAML().compose(read_text(path))
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"{path}: cannot be read: {describe_read_error(error)}"
+    except MarkedYAMLError as error:
+        yield f"{path}:{line_of(error)}: not valid YAML: {describe(error)}"
+    except YAMLError:
+        yield f"{path}: not valid YAML"
+    else:
+        # An empty file has no targets.
+        for node, problem in _of_list(root) if root is not None and root.tag != _NULL else ():
+            yield f"{path}:{node.start_mark.line + 1}: {problem}"
+
+
+def _of_list(root: Node) -> Iterator[tuple[Node, str]]:
+    if not isinstance(root, SequenceNode):
+        yield root, f"must be a list: write `{_FORM}`, with the dash"
+        return
+    for group in root.value:
+        if isinstance(group, MappingNode):
+            yield from _of_group(group)
+        else:
+            yield group, f"must be `{_FORM}`"
+
+
+def _of_group(group: MappingNode) -> Iterator[tuple[Node, str]]:
+    seen = set()
+    for key, value in group.value:
+        if key.value in seen:
+            yield key, f"{key.value}: is given twice"
+        elif key.value == "targets":
+            yield from _of_targets(value)
+        elif key.value == "labels":
+            yield from _of_labels(value)
+        elif key.value != "<<":
+            yield key, f"{key.value}: unknown key{suggestion_or_all(str(key.value), _KEYS)}"
+        seen.add(key.value)
+
+
+def _of_targets(value: Node) -> Iterator[tuple[Node, str]]:
+    if value.tag == _NULL:
+        return
+    if not isinstance(value, SequenceNode):
+        yield value, "targets: must be a list, such as [host:port]"
+        return
+    for target in value.value:
+        if not isinstance(target, ScalarNode):
+            yield target, "targets: must be texts, such as [host:port], without a blank behind the colon"
+        elif not target.value or target.tag == _NULL:
+            yield target, "targets: one is empty"
+        elif "/" in target.value:
+            # Never what may hold a password.
+            host = _ADDRESS.fullmatch(target.value)
+            cure = f"write {host[1] if host else 'them alone'}; another scheme or path is a label, {_AS_LABELS}"
+            yield target, f"targets: must be host:port, without scheme and path: {cure}"
+
+
+def _of_labels(value: Node) -> Iterator[tuple[Node, str]]:
+    if value.tag == _NULL:
+        return
+    if not isinstance(value, MappingNode):
+        yield value, "labels: must be a mapping, such as {job: recommender}"
+        return
+    for name, text in value.value:
+        if name.value != "<<" and not _LABEL.fullmatch(str(name.value)):
+            yield name, f"labels.{name.value}: must be letters, digits and _, and no digit first"
+        elif name.value != "<<" and not isinstance(text, ScalarNode):
+            yield text, f"labels.{name.value}: must be a text"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print what is wrong with files; return the exit status."""
+    found = [problem for path in arguments or sys.argv[1:] for problem in problems(Path(path))]
+    print("\n".join(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
