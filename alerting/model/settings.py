@@ -84,7 +84,7 @@ class Section(BaseModel):
                 yield name, _promql(value)
 
 
-_SHORTEST_WINDOW: Final = "1m"
+SHORTEST_WINDOW: Final = "1m"
 
 
 class Traffic(Section):
@@ -98,17 +98,16 @@ class Traffic(Section):
     around: Duration
 
     @model_validator(mode="after")
-    def _windows_have_scrapes(self) -> Self:
-        for name, value in (("window", self.window), ("quality_window", self.quality_window)):
-            if durations.parse(value) < durations.parse(_SHORTEST_WINDOW):
-                raise ValueError(f"{name}: must be at least {_SHORTEST_WINDOW}, as a rate needs some scrapes")
-        return self
-
-    @model_validator(mode="after")
     def _around_is_short(self) -> Self:
         if durations.parse(self.around) >= durations.parse(self.week):
             raise ValueError(f"around: {self.around} is not shorter than week: {self.week}")
         return self
+
+    def too_short(self) -> Iterator[str]:
+        """Yield the windows in which there are too few scrapes for a rate at the usual intervals."""
+        for name, value in (("window", self.window), ("quality_window", self.quality_window)):
+            if durations.parse(value) < durations.parse(SHORTEST_WINDOW):
+                yield name
 
     def placeholders(self) -> Iterator[tuple[str, str]]:
         """Yield the settings, and how long the same hours of earlier weeks last and how long ago they ended."""

@@ -33,7 +33,7 @@ from ml_monitoring.alerting.model.numbers import Links, Numbers, number
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Dashboards, Selectors
 from ml_monitoring.alerting.model.services import Services
-from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
+from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, SHORTEST_WINDOW, Sections, business_overrides
 from ml_monitoring.exporter import own_files
 from ml_monitoring.exporter.errors import ConfigError, UsageError, collecting
 from ml_monitoring.exporter.settings_file import Layers, copied
@@ -178,8 +178,9 @@ class Thresholds(Sections):
         except PydanticError as error:
             names = {key: name for name, key in BUSINESS_VARIABLES.items()}
             for item in error.errors():
-                place = ".".join((*map(str, item["loc"]), words(item, item["input"])))
-                key, message = place.removeprefix("business.").split(": ", 1)
+                # What is wrong with the whole section names the key itself.
+                said = words(item, item["input"])
+                key, message = said.split(": ", 1) if len(item["loc"]) == 1 else (str(item["loc"][-1]), said)
                 problems.append(f"{names.get(key, key)}: {message}")
         if problems:
             raise (UsageError if all(one.startswith("--") for one in problems) else ConfigError)(problems)
@@ -306,6 +307,8 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
     taken = {label for alert in by_name.values() for label in alert.signal.by} | _LABELS_OF_ALERTS | TARGET_LABELS
     for label in sorted(thresholds.alert_labels.keys() & taken):
         yield ("alert_labels", label), "is a label that alerts have already"
+    for window in thresholds.traffic.too_short():
+        yield ("traffic", window), f"must be at least {SHORTEST_WINDOW}, as a rate needs some scrapes"
     for name, numbers in thresholds.alerts.items():
         if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
             severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
