@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from exporter.suggestions import suggestion, suggestion_or_all
+from tools.deploy.engine import known_overlays
 
 _MAKEFILE = Path(__file__).resolve().parents[1] / "Makefile"
 _RULE = re.compile(r"([a-z.][\w-]*):(?!=)([^#]*)")
@@ -19,7 +20,6 @@ _ASSIGNMENT = re.compile(r"([A-Z_]+) ([:?]?)=")
 _READ = re.compile(r"\$\((?!MAKE)([A-Z][A-Z_]+)[),]")
 # What targets are called in other projects.
 _ELSEWHERE = {"start": "deploy", "up": "deploy", "stop": "down", "install": ".venv", "setup": ".venv", "lint": "check"}
-_OVERLAYS = {path.name.split(".")[1] for path in _MAKEFILE.parent.glob("docker/compose.*.yaml")}
 # Those of make itself, which any target may be given.
 _EVERYWHERE = frozenset({"PYTHON", "SHELL"})
 # For programs, which see what make is given as well.
@@ -57,7 +57,7 @@ def problem(goals: Sequence[str], given: Collection[str], targets: Mapping[str, 
     for goal in goals:
         if goal not in targets:
             meant = f"; did you mean {_ELSEWHERE[goal]}?" if goal in _ELSEWHERE else suggestion_or_all(goal, targets)
-            if goal in _OVERLAYS and "WITH" in targets.get(goals[0], ()):
+            if goal in known_overlays() and "WITH" in targets.get(goals[0], ()):
                 meant = f"; did you mean {goals[0]} WITH={goal}?"
             if given and goal != goals[0]:
                 meant = f'{suggestion(goal, targets)}; words that belong together stand in quotes: NAME="two words"'

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ml_monitoring.alerting.operate.contents import duration
 from ml_monitoring.alerting.operate.matching import matcher_changes, pairs
 from ml_monitoring.alerting.operate.reach import OUTSIDE, ShiftedRoute
-from ml_monitoring.alerting.operate.routing import NOT_INHERITED, mappings, matchers
+from ml_monitoring.alerting.operate.routing import DEFAULT_WAITS, NOT_INHERITED, listed, mappings, matchers
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
 
@@ -19,8 +19,6 @@ Json = dict[str, Any]
 SOONER: Final = "Sooner or louder"
 LATER: Final = "Later or quieter"
 OTHERWISE: Final = "Changed otherwise"
-# The waits of routes, with what Alertmanager does where nothing is said.
-_DEFAULTS: Final = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
 # When an alert that is reported no more counts as ended.
 _RESOLVE: Final = "resolve_timeout"
 # What goes to the receivers of teams, by the severity at the end of their names.
@@ -44,7 +42,7 @@ def compare(
         return [Change("alertmanager.yml", "no longer written" if new is None else "added")] if old is not new else []
     groups = {
         "receivers": [
-            *(change for change in shared_changes(old, new) if change not in lost_by_all(old, new)),
+            *(change for change in shared_changes(old, new) if not _is_loss(change)),
             *_receivers(old, new),
         ],
         "routes": [
@@ -61,8 +59,8 @@ def compare(
 
 def _is_said(change: Change, said: Collection[ShiftedRoute]) -> bool:
     key = change.what.partition(" ")[0]
-    if key in _DEFAULTS:
-        waits = [_DEFAULTS[key] if one == "nothing" else one for one in (change.old, change.new)]
+    if key in DEFAULT_WAITS:
+        waits = [DEFAULT_WAITS[key] if one == "nothing" else one for one in (change.old, change.new)]
         return (key, *(_seconds(one) for one in waits)) in said
     times = {"mute_time_intervals": "in the time {}", "active_time_intervals": OUTSIDE}.get(key)
     if times is None:
@@ -107,7 +105,11 @@ def _by_name(config: Json) -> dict[str, Json]:
 def lost_by_all(old: Json | None, new: Json | None) -> list[Change]:
     """Return which channels all receivers had, and have no more."""
     changes = shared_changes(old, new) if old and new else ()
-    return [change for change in changes if change.what.endswith("removed")]
+    return [*filter(_is_loss, changes)]
+
+
+def _is_loss(change: Change) -> bool:
+    return change.what.endswith("removed")
 
 
 def shared_changes(old: Json, new: Json) -> Iterator[Change]:
@@ -178,7 +180,7 @@ def _routes(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
     old, new = (one if isinstance(one, dict) else {} for one in (old, new))
     where = f"route {' / '.join(path)}" if path else "first route"
     for key in _differing(old, new):
-        if key not in NOT_INHERITED and not (key in _DEFAULTS and duration(old.get(key)) == duration(new.get(key))):
+        if key not in NOT_INHERITED and not (key in DEFAULT_WAITS and duration(old.get(key)) == duration(new.get(key))):
             yield Change(where, f"{key} changed", *(_text(one.get(key)) for one in (old, new)))
     before, after = (_below(one) for one in (old, new))
     became = pairs(before, after, lambda one, other: before[one].get("receiver") == after[other].get("receiver"))
@@ -243,8 +245,4 @@ def _differing(old: Json, new: Json) -> list[str]:
 def _text(value: Any) -> str:
     if value is None:
         return "nothing"
-    return ", ".join(_listed(value)) if isinstance(value, list) else str(value)
-
-
-def _listed(value: Any) -> list[str]:
-    return [str(one) for one in (value if isinstance(value, list) else [] if value is None else [value])]
+    return ", ".join(listed(value)) if isinstance(value, list) else str(value)

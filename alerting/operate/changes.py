@@ -78,9 +78,11 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     texts = [change for name, pair in pairs.items() for change in text_changes(renamed.get(name, name), *pair)]
     records = list(recorded.changes(old.groups, new.groups))
     kept = {name: new_rule for name, (_old, new_rule) in pairs.items()}
-    through, reading = recorded.readers(records, (old.groups, new.groups), kept, everything=everything)
-    unfed = [*recorded.unfed(records, (old.groups, new.groups), kept)]
+    exprs = (recorded.tokens_by_name(old.groups), recorded.tokens_by_name(new.groups))
+    through, reading = recorded.readers(records, exprs, kept, everything=everything)
+    unfed = [*recorded.unfed(records, exprs, kept)]
     silent = alertmanager_changes.lost_channels(old.alertmanager, new.alertmanager)
+    lost_by_all = alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager)
     reaches = Reaches(old.alertmanager, new.alertmanager)
     moved = reaches.moved(pairs, silent)
     # None where it is not known whom an alert notifies.
@@ -150,7 +152,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             *ended,
             *dead,
             *alertmanager_changes.not_notified(silent),
-            *alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager),
+            *lost_by_all,
             *_few([name for name in gone if name not in unheard], gone, before, "removed", everything=everything),
             *moved.lost,
         ],
@@ -181,7 +183,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         for title, changes in sections.items()
         if changes
     ]
-    if alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager):
+    if lost_by_all:
         summary.insert(0, "- receivers: all without a channel that all had")
     hint = [_BACKTEST] if added or rules or reading else []
     if not (summary or listed):

@@ -183,9 +183,9 @@ def _unwrapped(parts: Sequence[tuple[_Part, int]]) -> Iterator[tuple[_Part, int]
 def _is_extreme(parts: Sequence[_Part], left: int, right: int) -> bool:
     """Tell whether `a < b or b` stands there, the lower of both, or the higher one: it rises as each does."""
     texts = [_flat(part) for part in parts]
-    sides = [side.split() for side in re.split(r" (?:<|>) ", " ".join(texts[left:right]))]
+    _, *others = re.split(" [<>] ", " ".join(texts[left:right]))
     rest = " ".join(texts[right + 1 :]).split(" or ") if texts[right : right + 1] == ["or"] else []
-    return len(sides) == len(("a", "b")) and " ".join(sides[1]) in rest
+    return len(others) == 1 and others[0] in rest
 
 
 def _flat(part: _Part) -> str:
@@ -208,25 +208,25 @@ def _around(parts: Sequence[_Part], at: int, ends: frozenset[str]) -> tuple[int,
 
 def _called(parts: Sequence[_Part], at: int, effect: Effect) -> Effect:
     """Return what becomes of a function by what becomes of what is given to it."""
-    before = [*_words_before(parts, at)]
-    if not before:
+    function = _function_before(parts, at)
+    if not function:
         return effect
-    if before[0] in _RISING:
+    if function in _RISING:
         return Effect(effect.presence, _sum((effect.presence, effect.value)))
-    if before[0] in ("count", "count_over_time"):
+    if function in ("count", "count_over_time"):
         return Effect(effect.presence, effect.presence)
-    if before[0] in _OF_VALUES:
+    if function in _OF_VALUES:
         return Effect(effect.presence, effect.value if effect.presence == 0 else None)
     return UNKNOWN
 
 
-def _words_before(parts: Sequence[_Part], at: int) -> Iterator[str]:
-    """Yield the function before brackets, where there is one."""
-    before = [*parts[:at]]
+def _function_before(parts: Sequence[_Part], at: int) -> str:
+    """Return the function before brackets; empty where there is none."""
+    before = parts[:at]
     if len(before) > 1 and isinstance(before[-1], _Group) and before[-2] in ("by", "without"):
         before = before[:-2]
-    if before and isinstance(before[-1], str) and re.fullmatch(r"[a-z_]\w*", before[-1]) and before[-1] not in _LOGIC:
-        yield before[-1]
+    last = before[-1] if before else ""
+    return last if isinstance(last, str) and re.fullmatch(r"[a-z_]\w*", last) and last not in _LOGIC else ""
 
 
 def _compared(parts: Sequence[_Part], at: int, effect: Effect, *, is_extreme: bool) -> Effect:

@@ -12,7 +12,7 @@ from ml_monitoring.alerting.generate.inhibition import MATCHER, matches
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
 from ml_monitoring.alerting.operate.matching import matcher_changes, pairs
 from ml_monitoring.alerting.operate.reach import labels_of, name_alerts
-from ml_monitoring.alerting.operate.routing import mappings, matchers
+from ml_monitoring.alerting.operate.routing import listed, mappings, matchers
 from ml_monitoring.exporter.differences import Change, together
 
 Json = dict[str, Any]
@@ -126,7 +126,7 @@ def _effect_of(rule: Json, alerts: Mapping[str, Mapping[str, str]]) -> _Effect:
     asked = [[one for one in of_it if _label(one) in known] for _side, of_it in sides]
     found = [frozenset(name for name, labels in alerts.items() if _matches(of_it, labels)) for of_it in asked]
     rest = {f"{side}:{one}" for side, of_it in sides for one in of_it if _label(one) not in known}
-    equal = {f"the same {one}" for one in _listed(rule.get("equal"))}
+    equal = {f"the same {one}" for one in listed(rule.get("equal"))}
     return _Effect(found[0], found[1], frozenset(rest | equal), all(asked) and all(found))
 
 
@@ -155,7 +155,7 @@ def _by_matchers(config: Json) -> dict[tuple[str, ...], Json]:
         (
             *(f"source:{one}" for one in matchers(rule, "source_match")),
             *(f"target:{one}" for one in matchers(rule, "target_match")),
-            *(f"the same {one}" for one in _listed(rule.get("equal"))),
+            *(f"the same {one}" for one in listed(rule.get("equal"))),
         ): rule
         for rule in mappings(config.get("inhibit_rules"))
     }
@@ -176,8 +176,4 @@ def _label(matcher: str) -> str:
 
 def _inhibition(rule: Json) -> str:
     source, target = (", ".join(matchers(rule, f"{side}_match")) or "all" for side in ("source", "target"))
-    return f"{source} mutes {target}, same {', '.join(_listed(rule.get('equal'))) or 'nothing'}"
-
-
-def _listed(value: Any) -> list[str]:
-    return [str(one) for one in (value if isinstance(value, list) else [] if value is None else [value])]
+    return f"{source} mutes {target}, same {', '.join(listed(rule.get('equal'))) or 'nothing'}"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
-from ml_monitoring.alerting.operate.routing import mappings
+from ml_monitoring.alerting.operate.routing import TIME_SECTIONS, TIMES, mappings, routes
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
-
-_TIMES: Final = ("time_intervals", "mute_time_intervals")
-_TIMES_OF_ROUTES: Final = ("mute_time_intervals", "active_time_intervals")
 
 
 def problems(old: Json | None, new: Json | None) -> list[Change]:
@@ -26,14 +23,11 @@ def problems(old: Json | None, new: Json | None) -> list[Change]:
 
 def _unknown(config: Json) -> Iterator[str]:
     receivers = {str(one.get("name")) for one in mappings(config.get("receivers"))}
-    times = {str(one.get("name")) for section in _TIMES for one in mappings(config.get(section))}
-    waiting = mappings([config.get("route")])
-    while waiting:
-        route = waiting.pop(0)
-        waiting += mappings(route.get("routes"))
+    times = {str(one.get("name")) for section in TIME_SECTIONS for one in mappings(config.get(section))}
+    for route in routes(config):
         if "receiver" in route and str(route["receiver"]) not in receivers:
             yield f"receiver {route['receiver']}"
-        listed = [route.get(key) for key in _TIMES_OF_ROUTES]
+        named = [route.get(key) for key in TIMES]
         yield from (
-            f"time {one}" for names in listed if isinstance(names, list) for one in names if str(one) not in times
+            f"time {one}" for names in named if isinstance(names, list) for one in names if str(one) not in times
         )

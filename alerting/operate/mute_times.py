@@ -9,13 +9,11 @@ from typing import Any, Final
 
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
 from ml_monitoring.alerting.operate.reach import labels_of, name_alerts
-from ml_monitoring.alerting.operate.routing import mappings, stops
+from ml_monitoring.alerting.operate.routing import TIME_SECTIONS, TIMES, mappings, routes, stops
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
-_SECTIONS: Final = ("time_intervals", "mute_time_intervals")
-_USES: Final = ("mute_time_intervals", "active_time_intervals")
 _TURNED: Final = {SOONER: LATER, LATER: SOONER, OTHERWISE: OTHERWISE}
 # Numbers alone do not say of what they are.
 _WORDS: Final = {"days_of_month": "days of the month ", "months": "months ", "years": "years "}
@@ -34,7 +32,7 @@ def changes(old: Json | None, new: Json | None, alerts: Mapping[str, Json]) -> d
     if old is None or new is None:
         return found
     before, after = (_by_name(config) for config in (old, new))
-    muting, sending = ({*_used(old.get("route"), key)} | {*_used(new.get("route"), key)} for key in _USES)
+    muting, sending = ({*_used(old, key), *_used(new, key)} for key in TIMES)
     for name in {**before, **after}:
         one, other = before.get(name), after.get(name)
         if one != other:
@@ -48,17 +46,15 @@ def changes(old: Json | None, new: Json | None, alerts: Mapping[str, Json]) -> d
 
 
 def _by_name(config: Json) -> dict[str, Any]:
-    listed = [one for section in _SECTIONS for one in mappings(config.get(section))]
+    listed = [one for section in TIME_SECTIONS for one in mappings(config.get(section))]
     return {str(one.get("name")): one.get("time_intervals") for one in listed}
 
 
-def _used(route: Any, key: str) -> Iterator[str]:
-    """Yield the names of the times that a route and those below it use."""
-    if isinstance(route, dict):
+def _used(config: Json, key: str) -> Iterator[str]:
+    """Yield the names of the times that routes use."""
+    for route in routes(config):
         names = route.get(key)
         yield from map(str, names if isinstance(names, list) else ())
-        for child in mappings(route.get("routes")):
-            yield from _used(child, key)
 
 
 def _named(name: str, config: Json, alerts: Mapping[str, Json]) -> str:

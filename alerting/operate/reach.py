@@ -137,7 +137,9 @@ class Reaches:
             before, after = self.before(old), self.after(new)
             if before is None or after is None:
                 continue
-            gone, come = ([one for one in these if one not in those] for these, those in _both(before, after))
+            gone, come = (
+                [one for one in these if one not in those] for these, those in ((before, after), (after, before))
+            )
             kept = {one: (before[one], after[one]) for one in after if one in before}
             for one, late in _first_by_a_later(before, after):
                 gone.remove(late)
@@ -210,12 +212,6 @@ def _by_other_files(
             gone.remove(one)
             come.remove(other)
             yield one, other
-
-
-def _both(
-    old: dict[ReachedChannel, ReachedWhen], new: dict[ReachedChannel, ReachedWhen]
-) -> tuple[tuple[dict[ReachedChannel, ReachedWhen], dict[ReachedChannel, ReachedWhen]], ...]:
-    return (old, new), (new, old)
 
 
 def _when(stop: Stop) -> ReachedWhen:

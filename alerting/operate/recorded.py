@@ -15,6 +15,8 @@ from ml_monitoring.alerting.operate.emptiness import is_empty
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
+# By the name of what is recorded, each expression as tokens.
+Exprs = Mapping[str, list[list[str]]]
 
 # So many changes of numbers are shown, and so many others; of more the alerts that read them are named.
 _MOST_SHOWN: Final = 8
@@ -49,7 +51,7 @@ def changes(old: Sequence[Json], new: Sequence[Json]) -> Iterator[Change]:
 
 def readers(
     changed: Sequence[Change],
-    versions: tuple[Sequence[Json], Sequence[Json]],
+    versions: tuple[Exprs, Exprs],
     alerts: Mapping[str, Json],
     *,
     everything: bool,
@@ -58,11 +60,11 @@ def readers(
 
     Args:
         changed: What changed of recording rules.
-        versions: The groups of rules before and after.
+        versions: What rules record before and after, see `tokens_by_name`.
         alerts: The alerts that were there before, too, as they are after.
         everything: Whether to show each rule.
     """
-    before, after = (_tokens_by_name(groups) for groups in versions)
+    before, after = versions
     texts = {change.where: change for change in changed if change.what == "changed"}
     effects: dict[str, Effect] = {}
     for record in after:
@@ -112,16 +114,16 @@ def readers(
 
 
 def unfed(
-    changed: Sequence[Change], versions: tuple[Sequence[Json], Sequence[Json]], alerts: Mapping[str, Json]
+    changed: Sequence[Change], versions: tuple[Exprs, Exprs], alerts: Mapping[str, Json]
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield alerts that read what no rule records any more, with what that is, and whether they cannot fire without.
 
     Args:
         changed: What changed of recording rules.
-        versions: The groups of rules before and after.
+        versions: What rules record before and after, see `tokens_by_name`.
         alerts: The alerts as they are after, by name.
     """
-    before, after = (_tokens_by_name(groups) for groups in versions)
+    before, after = versions
     gone = [change.where for change in changed if change.what == "removed"]
     added = [change.where for change in changed if change.what == "added"]
     known = dict.fromkeys(gone, True)
@@ -134,7 +136,7 @@ def unfed(
             yield name, f"{' and '.join(said)}, which no rule records any more", _is_empty(expr, after, known)
 
 
-def _is_empty(expr: Sequence[str], exprs: Mapping[str, list[list[str]]], known: dict[str, bool]) -> bool:
+def _is_empty(expr: Sequence[str], exprs: Exprs, known: dict[str, bool]) -> bool:
     """Tell whether an expression has no result because rules are gone, or read what is gone."""
     for name in expr:
         if name in exprs and name not in known:
@@ -150,16 +152,15 @@ def _rules(names: Sequence[str]) -> str:
     return f"{len(names)} recording rules, such as {names[0]}"
 
 
-def _tokens_by_name(groups: Sequence[Json]) -> dict[str, list[list[str]]]:
+def tokens_by_name(groups: Sequence[Json]) -> Exprs:
+    """Return the expressions that record each series, as tokens."""
     found: dict[str, list[list[str]]] = {}
     for rule in (rule for group in groups for rule in group["rules"] if "record" in rule):
         found.setdefault(str(rule["record"]), []).append(tokens(normalised(str(rule.get("expr", "")))))
     return found
 
 
-def _effect(
-    record: str, before: Mapping[str, list[list[str]]], after: Mapping[str, list[list[str]]], known: dict[str, Effect]
-) -> Effect:
+def _effect(record: str, before: Exprs, after: Exprs, known: dict[str, Effect]) -> Effect:
     """Return what becomes of a recorded series by changes of its rules and of those that they read."""
     if record not in known:
         # What a rule reads of itself is of before.
@@ -182,7 +183,7 @@ def _replaced(old: list[list[str]], new: list[list[str]]) -> dict[tuple[str, str
     return dict.fromkeys(pair for one in found for pair in one) if all(found) else {}
 
 
-def _read(expr: Iterable[str], exprs: Mapping[str, list[list[str]]]) -> Iterator[str]:
+def _read(expr: Iterable[str], exprs: Exprs) -> Iterator[str]:
     """Yield the recording rules that an expression reads, those behind them included."""
     seen: set[str] = set()
     waiting = [*expr]

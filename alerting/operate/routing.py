@@ -13,8 +13,14 @@ from ml_monitoring.alerting.generate.inhibition import INHIBITIONS, Inhibition, 
 BESIDE_OTHERS: Final = "(with `alerts generate --into` the names of receivers begin with ml-monitoring-)"
 # How a route chooses alerts, and the routes below it.
 NOT_INHERITED: Final = frozenset({"matchers", "match", "match_re", "routes"})
+# The times of a route: in which it is silent, and outside of which it is.
+TIMES: Final = ("mute_time_intervals", "active_time_intervals")
+# The sections that say when these times are, the older one too.
+TIME_SECTIONS: Final = ("time_intervals", "mute_time_intervals")
+# What Alertmanager does where a route says nothing of how long it waits.
+DEFAULT_WAITS: Final = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
 # What the routes below one do not have from it.
-_OF_ITS_OWN: Final = frozenset({"mute_time_intervals", "active_time_intervals", "continue"})
+_OF_ITS_OWN: Final = frozenset({*TIMES, "continue"})
 # Matchers that stand in one text, with quotes or without.
 _EACH: Final = re.compile(r'\s*((?:"(?:\\.|[^"\\])*"|[^",])+)')
 _PARTS: Final = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"?(.*?)"?\s*', re.DOTALL)
@@ -51,17 +57,17 @@ def stops(config: Mapping[str, Any], labels: Mapping[str, str]) -> list[Stop]:
     Raises:
         ValueError: A matcher is none that Alertmanager takes.
     """
+    muting, sending = TIMES
     return [
         Stop(
             str(route.get("receiver", "")),
-            # What Alertmanager does where nothing is said.
-            route.get("group_wait", "30s"),
-            route.get("repeat_interval", "4h"),
-            tuple(route.get("mute_time_intervals", ())),
-            route.get("group_interval", "5m"),
-            tuple(route.get("active_time_intervals", ())),
+            route["group_wait"],
+            route["repeat_interval"],
+            tuple(route.get(muting, ())),
+            route["group_interval"],
+            tuple(route.get(sending, ())),
         )
-        for route in _matching(config["route"], {}, labels)
+        for route in _matching(config["route"], DEFAULT_WAITS, labels)
     ]
 
 
@@ -77,6 +83,20 @@ def mutes_of(labels: Mapping[str, str]) -> list[Inhibition]:
 def mappings(listed: Any) -> list[dict[str, Any]]:
     """Return what stands in a list of mappings, in which others may have written anything."""
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def listed(value: Any) -> list[str]:
+    """Return what stands in a list, or alone in place of one, as texts."""
+    return [str(one) for one in (value if isinstance(value, list) else [] if value is None else [value])]
+
+
+def routes(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the first route of a configuration and those below it, in which others may have written anything."""
+    waiting = mappings([config.get("route")])
+    while waiting:
+        route = waiting.pop(0)
+        waiting += mappings(route.get("routes"))
+        yield route
 
 
 def matchers(entry: Mapping[str, Any], prefix: str) -> list[str]:

@@ -37,11 +37,11 @@ def run(options: argparse.Namespace) -> int:
     before, after = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
     is_same = before == after
     before, after = ({uid: without_defaults(page) for uid, page in one.items()} for one in (before, after))
-    for uid in before.keys() & after.keys():
-        folders = [Path(one[uid][0]).parent.name for one in (old, new)]
-        # Of a single file, or of files in one folder, nothing says where Grafana has them.
-        if all(len({Path(source).parent for source, _page in one.values()}) > 1 for one in (old, new)):
-            before[uid]["folder"], after[uid]["folder"] = folders
+    # Of a single file, or of files in one folder, nothing says where Grafana has them.
+    if all(len({Path(source).parent for source, _page in one.values()}) > 1 for one in (old, new)):
+        for one, pages in ((old, before), (new, after)):
+            for uid, (source, _page) in one.items():
+                pages[uid]["folder"] = Path(source).parent.name
     commands = {
         uid: f"ml-monitoring dashboards diff {shlex.quote(old[uid][0])} {shlex.quote(new[uid][0])}"
         for uid in old

@@ -88,7 +88,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     }
     counts = {"added": pages.keys() - old.keys(), "removed": pages.keys() - new.keys(), "changed": changed}
     summary = [f"- pages: {', '.join(f'{len(uids)} {word}' for word, uids in counts.items() if uids)}"]
-    summary += [f"- links to a single panel: {len(ids)} panels have another number" for _one in ids[:1]]
+    summary += [f"- links to a single panel: {len(ids)} panels have another number"] if ids else []
     summary += [f"- {titles[uid]} (`{uid}`): unchanged" for uid in pages if uid.startswith(OWN) and not pages[uid]]
     listed = [f"### {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
     return "\n\n".join(["\n".join(summary), *listed, *_hint(changed, is_short, titles, commands)])

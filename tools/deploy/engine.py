@@ -149,8 +149,11 @@ class Stack:
         paths = [Path(name) if name.endswith((".yaml", ".yml")) else DOCKER / f"compose.{name}.yaml" for name in names]
         for name, path in zip(names, paths, strict=True):
             if not path.is_file():
-                there = sorted(each.name.split(".")[1] for each in DOCKER.glob("compose.*.yaml"))
-                what = f"overlay of that name{suggestion_or_all(name, there)}" if path.parent == DOCKER else "such file"
+                what = (
+                    f"overlay of that name{suggestion_or_all(name, known_overlays())}"
+                    if path.parent == DOCKER
+                    else "such file"
+                )
                 place = self.place_of("WITH") if self._overlays is None else ""
                 raise DeployError(f"{place}WITH={name}: there is no {what}")
         runbooks = [DOCKER / "compose.extensions.yaml"] if (self.extensions / "runbooks").is_dir() else []
@@ -254,6 +257,11 @@ class Stack:
     def volume(self, name: str) -> str:
         """Return the engine's name of a volume of the stack."""
         return f"{self.project}_{name}"
+
+
+def known_overlays() -> list[str]:
+    """Return the names of the overlays that there are."""
+    return sorted(path.name.split(".")[1] for path in DOCKER.glob("compose.*.yaml"))
 
 
 def overlay_names(text: str) -> list[str]:

@@ -20,8 +20,6 @@ _FILE = re.compile(r"""(?:^|[\s{,])(\w+_file): *["']?(/[^\s"',}]+)""")
 _SEEN = "/run/secrets/"
 # What the deployment itself makes, before anything starts.
 _MADE = frozenset({"alertlog_token", "ca_certificate"})
-
-
 # How Compose files name a secret's file.
 _MOUNTED = re.compile(r"\$\{SECRETS_DIR:-\./secrets\}/(\w+)")
 _DATABASE = re.compile(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?://")

@@ -70,24 +70,7 @@ def _problems(stack: Stack, given: Sequence[tuple[str, int]]) -> Iterator[str]:
     def at(name: str) -> str:
         return f"{stack.place_of(name)}{name}={stack.settings[name]}"
 
-    known = {*read_env(DOCKER / ".env.example"), *read_env(VERSIONS), *_OWN}
-    # Those of overlays that are not chosen may stay where they are.
-    files = {*DOCKER.glob("compose.*.yaml"), *stack.overlays}
-    known |= {name for path in files for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
-    lines: dict[str, int] = {}
-    for name, line in given:
-        if name in lines:
-            yield f"{stack.folder / '.env'}:{line}: {name}: is given in line {lines[name]} already; keep one of them"
-            continue
-        lines[name] = line
-        if name == _PROJECT:
-            yield f"{stack.folder / '.env'}:{line}: {name}: is --project of `python3 -m tools.deploy`"
-        elif name in _LINKS:
-            cure = "is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml"
-            yield f"{stack.folder / '.env'}:{line}: {name}: {cure}"
-        elif name not in known:
-            secret = f"; passwords are files of {stack.secrets}/" if name.endswith(_SECRET) else ""
-            yield f"{stack.folder / '.env'}:{line}: {name}: unknown setting{secret or suggestion(name, known)}"
+    yield from _of_entries(stack, given)
     try:
         ipaddress.ip_address(stack.settings["BIND_ADDRESS"])
     except ValueError:
@@ -105,6 +88,30 @@ def _problems(stack: Stack, given: Sequence[tuple[str, int]]) -> Iterator[str]:
             yield f"{at(name)}: no container starts with less than 6m; units are k, m and g"
     for name, *others in _same_port(stack):
         yield f"{at(name)}: is the port of {' and '.join(others)} as well"
+
+
+def _of_entries(stack: Stack, given: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """Yield the entries of `.env` that nothing reads, or not as they stand there."""
+    known = {*read_env(DOCKER / ".env.example"), *read_env(VERSIONS), *_OWN}
+    # Those of overlays that are not chosen may stay where they are.
+    files = {*DOCKER.glob("compose.*.yaml"), *stack.overlays}
+    known |= {name for path in files for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
+    lines: dict[str, int] = {}
+    for name, line in given:
+        if name in lines:
+            said = f"is given in line {lines[name]} already; keep one of them"
+        elif name == _PROJECT:
+            said = "is --project of `python3 -m tools.deploy`"
+        elif name in _LINKS:
+            said = "is read from the environment of `make deploy`, or is one of `links` in docker/alerting.yml"
+        elif name not in known:
+            secret = f"; passwords are files of {stack.secrets}/" if name.endswith(_SECRET) else ""
+            said = f"unknown setting{secret or suggestion(name, known)}"
+        else:
+            said = ""
+        lines.setdefault(name, line)
+        if said:
+            yield f"{stack.folder / '.env'}:{line}: {name}: {said}"
 
 
 def _bytes(memory: re.Match[str]) -> float:
