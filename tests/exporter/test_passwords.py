@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 
 import bcrypt
 import pytest
@@ -20,12 +20,22 @@ class Slow:
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, bytes]] = []
         self.may_answer = threading.Event()
+        self._is_asked = threading.Event()
         self._real = bcrypt.checkpw
 
     def checkpw(self, password: bytes, hashed: bytes) -> bool:
         self.asked.append((password, hashed))
+        self._is_asked.set()
         self.may_answer.wait(20)
         return self._real(password, hashed)
+
+    async def hold(self, login: Coroutine[None, None, bool]) -> asyncio.Task[bool]:
+        """Answer no more, and return a login that the thread has taken out of the queue."""
+        self.may_answer.clear()
+        self._is_asked.clear()
+        task = asyncio.create_task(login)
+        assert await asyncio.to_thread(self._is_asked.wait, 20)
+        return task
 
 
 @pytest.fixture
@@ -82,8 +92,8 @@ def test_a_known_password_is_let_in_while_the_queue_is_full(slow: Slow, taken: T
         slow.may_answer.set()
         users = taken(_USERS)
         assert await users.allow("user7", b"right", "a")
-        slow.may_answer.clear()
-        waiting = [asyncio.create_task(users.allow("user4", b"x", "a")) for _ in range(200)]
+        waiting = [await slow.hold(users.allow("user4", b"x", "a"))]
+        waiting += [asyncio.create_task(users.allow("user4", b"x", "a")) for _ in range(200)]
         await asyncio.sleep(0)
         assert await users.allow("user7", b"right", "a")
         with pytest.raises(BusyError):
@@ -134,8 +144,8 @@ def test_a_known_password_is_let_in_while_more_networks_flood_than_the_queue_has
         slow.may_answer.set()
         users = taken({"u": _USERS["user4"]})
         assert await users.allow("u", b"right", "192.0.2.1")
-        slow.may_answer.clear()
-        flood = [asyncio.create_task(users.allow("u", b"flood", f"198.51.100.{number}")) for number in range(100)]
+        flood = [await slow.hold(users.allow("u", b"flood", "198.51.100.200"))]
+        flood += [asyncio.create_task(users.allow("u", b"flood", f"198.51.100.{number}")) for number in range(100)]
         await asyncio.sleep(0)
         assert await users.allow("u", b"right", "192.0.2.1")
         # Nobody can tell a new client from the flood.
