@@ -108,8 +108,11 @@ def texts_of(
     if path.exists():
         return [(name, _text_of(path, describe))]
     if ":" not in name:
-        raise UsageError([f"{name}: no such file or folder"])
+        hint = f"; of the revision {name} give {name}:PATH" if _has(name) else ""
+        raise UsageError([f"{name}: no such file or folder{hint}"])
     revision, place = name.split(":", 1)
+    if not _has(revision):
+        raise UsageError([f"{name}: no such file, and no revision {revision} of a git repository here"])
     # As git reads it: from the root of the repository, from this folder where it begins with a dot.
     is_from_here = place.split("/")[0] in (".", "..")
     where = [] if is_from_here else ["--full-tree"]
@@ -128,6 +131,15 @@ def _text_of(path: Path, describe: Callable[[OSError | UnicodeDecodeError], str]
         return read_text(path).removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError([f"{path}: {describe(error)}"]) from None
+
+
+def _has(revision: str) -> bool:
+    """Tell whether there is a git repository here that has a revision."""
+    try:
+        _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
+    except UsageError:
+        return False
+    return True
 
 
 def _git(*arguments: str) -> str:

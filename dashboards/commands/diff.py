@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ml_monitoring.dashboards.publish.changes import compare
+from ml_monitoring.dashboards.publish.defaults import without_defaults
 from ml_monitoring.dashboards.publish.digest import digest
-from ml_monitoring.dashboards.publish.values import without_defaults
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import why_no_json
 from ml_monitoring.exporter import differences
@@ -18,9 +21,36 @@ from ml_monitoring.exporter.errors import UsageError
 
 Json = dict[str, Any]
 
-_COUNTED = "No differences but in how queries are written, or in what Grafana counts itself, such as `version`."
+_WRITTEN: Final = (
+    "No differences but in how queries are written, or in what Grafana writes itself: defaults, `version` and the like."
+)
 HELP = "say what changed between two versions of dashboards"
-DESCRIPTION = "Compare dashboards by meaning: panels, queries, units, thresholds, variables; as Markdown."
+DESCRIPTION = (
+    "Compare dashboards by meaning: panels, queries, units, thresholds, variables; as Markdown. A file is compared "
+    "with the page of its uid where the other side is a folder."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """Dashboards by uid, each with its file.
+
+    Attributes:
+        name: As it was given.
+        pages: Files and dashboards.
+        doubles: For each uid that more than one file has, these files.
+        others: Files that hold no dashboard.
+    """
+
+    name: str
+    pages: dict[str, tuple[str, Json]] = field(default_factory=dict)
+    doubles: dict[str, list[str]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def is_file(self) -> bool:
+        """Tell whether it is a single file."""
+        return [source for source, _page in self.pages.values()] == [self.name]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,40 +64,99 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
     old, new = _read(options.old), _read(options.new)
-    before, after = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
+    _narrow(old, new)
+    _narrow(new, old)
+    notes = [*_notes(old, new)]
+    _pair(old, new)
+    sources = [{uid: source for uid, (source, _page) in one.pages.items()} for one in (old, new)]
+    before, after = ({uid: page for uid, (_source, page) in one.pages.items()} for one in (old, new))
     is_same = before == after
     before, after = ({uid: without_defaults(page) for uid, page in one.items()} for one in (before, after))
     # Of a single file, or of files in one folder, nothing says where Grafana has them.
-    if all(len({Path(source).parent for source, _page in one.values()}) > 1 for one in (old, new)):
-        for one, pages in ((old, before), (new, after)):
-            for uid, (source, _page) in one.items():
+    if all(len({Path(source).parent for source in one.values()}) > 1 for one in sources):
+        for one, pages in zip(sources, (before, after), strict=True):
+            for uid, source in one.items():
                 pages[uid]["folder"] = Path(source).parent.name
     commands = {
-        uid: f"ml-monitoring dashboards diff {shlex.quote(old[uid][0])} {shlex.quote(new[uid][0])}"
-        for uid in old
-        if uid in new
+        uid: f"ml-monitoring dashboards diff {shlex.quote(sources[0][uid])} {shlex.quote(sources[1][uid])}"
+        for uid in before.keys() & after.keys()
     }
     report = compare(before, after) if options.all else digest(before, after, commands)
-    print(report or ("No differences." if is_same else _COUNTED))
-    return 1 if report and options.exit_code else 0
+    if notes:
+        print("\n".join(notes), end="\n\n")
+    print(report or ("No differences." if is_same else _WRITTEN))
+    return 1 if (report or notes) and options.exit_code else 0
 
 
-def _read(name: str) -> dict[str, tuple[str, Json]]:
-    """Return dashboards by uid, each with where it is, from a file, a folder, or `REVISION:PATH` of the git repository.
+def _read(name: str) -> _Version:
+    """Return dashboards of a file, a folder, or `REVISION:PATH` of the git repository.
 
     Raises:
         UsageError: If there is nothing to read.
     """
     texts = differences.texts_of(name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}")
-    found: dict[str, tuple[str, Json]] = {}
+    found = _Version(name)
     for source, text in texts:
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise UsageError([f"{source}: cannot be read as JSON: {why_no_json(error)}"]) from error
-        if formats.is_dashboard(content):
-            dashboard = formats.classic(content, source)
-            found[str(dashboard.get("uid") or Path(source).stem)] = (source, dashboard)
-    if not found:
+        if not formats.is_dashboard(content):
+            found.others.append(source)
+            continue
+        dashboard = formats.classic(content, source)
+        uid = str(dashboard.get("uid") or Path(source).stem)
+        if uid in found.pages:
+            found.doubles.setdefault(uid, [found.pages[uid][0]]).append(source)
+        found.pages[uid] = (source, dashboard)
+    if not found.pages:
         raise UsageError([f"{name}: no dashboard in it"])
     return found
+
+
+def _narrow(one: _Version, other: _Version) -> None:
+    """Leave of a folder the page that a file on the other side holds.
+
+    Raises:
+        UsageError: The folder has several pages, and none of this uid.
+    """
+    if len(one.pages) == 1 or not other.is_file:
+        return
+    (uid,) = other.pages
+    if uid not in one.pages:
+        raise UsageError([f"{other.name}: is one page, and none of {one.name} has its uid {uid}: give two files"])
+    for each in one.pages.keys() - {uid}:
+        del one.pages[each]
+
+
+def _notes(old: _Version, new: _Version) -> Iterator[str]:
+    """Yield what is wrong with the files themselves."""
+    for version in (old, new):
+        for uid, files in version.doubles.items():
+            if uid in version.pages:
+                listed = ", ".join(f"`{file}`" for file in files)
+                yield (
+                    f"- **{len(files)} files have the uid `{uid}`**: {listed}; Grafana shows one of them, and the last "
+                    "is compared here"
+                )
+    were = {Path(source).name: source for uid, (source, _page) in old.pages.items() if uid not in new.pages}
+    yield from (
+        f"- **`{source}` holds no dashboard**, and did before" for source in new.others if Path(source).name in were
+    )
+
+
+def _pair(old: _Version, new: _Version) -> None:
+    """Give pages that have another uid now the new one before too: those of the same title, or of two single files."""
+    titles = [Counter(_title(one, uid) for uid in one.pages) for one in (old, new)]
+    are_files = old.is_file and new.is_file
+    for uid in [uid for uid in new.pages if uid not in old.pages]:
+        title = _title(new, uid)
+        is_only = titles[0][title] == titles[1][title] == 1
+        gone = (one for one in old.pages if one not in new.pages)
+        earlier = next((one for one in gone if are_files or (is_only and _title(old, one) == title)), None)
+        if earlier is not None:
+            old.pages[uid] = old.pages.pop(earlier)
+
+
+def _title(version: _Version, uid: str) -> str:
+    return str(version.pages[uid][1].get("title"))

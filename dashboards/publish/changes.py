@@ -9,21 +9,36 @@ from typing import Any, Final
 
 from ml_monitoring.dashboards.publish.fields import field_changes
 from ml_monitoring.dashboards.publish.looks import is_of_looks
-from ml_monitoring.dashboards.publish.values import SAME_QUERY, changed_query, changed_values, text_of
+from ml_monitoring.dashboards.publish.values import SAME_QUERY, changed_query, changed_values, one_to_one, text_of
+from ml_monitoring.dashboards.publish.variables import listed_changes, renamed_variables, still_read, with_names
 from ml_monitoring.dashboards.publish.words import in_words
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
 # What Grafana counts itself, of a page and of a panel.
-_COUNTED: Final = frozenset({"version", "iteration", "id", "uid"})
+_COUNTED: Final = frozenset({"version", "iteration", "id", "schemaVersion"})
 _COUNTED_OF_PANELS: Final = frozenset({"pluginVersion"})
 _APART: Final = frozenset({"panels", "templating", "annotations"})
 _APART_OF_PANELS: Final = _COUNTED_OF_PANELS | {"gridPos", "panels", "targets", "fieldConfig"}
+# Of a panel: the title of the row.
+_FOLDED: Final = "in a folded row"
 _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
 OWN: Final = "ml-monitoring-own-"
 # What matters most to a reader first; what changes only looks comes last.
-_ORDER: Final = ("added", "removed", "title", "query", "type", "thresholds", "unit", "description")
+_ORDER: Final = (
+    "uid",
+    "added",
+    "removed",
+    "renamed",
+    "still",
+    "title",
+    "query",
+    "type",
+    "thresholds",
+    "unit",
+    "description",
+)
 
 
 def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
@@ -69,23 +84,32 @@ def _rank(change: Change) -> tuple[bool, int]:
 def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
     yield from changed_values("dashboard", old, new, _COUNTED | _APART)
     for section, kind in (("templating", "variable"), ("annotations", "annotation")):
-        before, after = ((one.get(section) or {}) for one in (old, new))
-        yield from changed_values("dashboard", before, after, frozenset({"list"}), f"{section}.")
-        yield from _listed(kind, before.get("list"), after.get("list"))
+        first, then = ((one.get(section) or {}) for one in (old, new))
+        yield from changed_values("dashboard", first, then, frozenset({"list"}), f"{section}.")
+        yield from listed_changes(kind, first.get("list"), then.get("list"))
     before, after = _panels(old), _panels(new)
+    renamed = renamed_variables(old, new)
+    yield from still_read(old, new, after.values())
     same = _same(before, after)
+    folded = {
+        _name(row)
+        for key, other in same.items()
+        if bool(before[key].get("collapsed")) != bool(after[other].get("collapsed"))
+        for row in (before[key], after[other])
+    }
     for key, panel in before.items():
         if key not in same:
-            yield Change(_name(panel), f"{_kind(panel)}removed")
+            yield Change(_called(panel), "removed")
     came_from = {other: key for key, other in same.items()}
     for key, panel in after.items():
         if key not in came_from:
-            yield Change(_name(panel), f"{_kind(panel)}added" if _kind(panel) else f"added ({panel.get('type')})")
+            yield Change(_called(panel), "added" if _kind(panel) else f"added ({panel.get('type')})")
             yield from (
                 Change(_name(panel), f"query {ref_id} added", "", expr) for ref_id, expr in _queries(panel).items()
             )
         else:
-            yield from _panel_changes(before[came_from[key]], panel)
+            earlier = with_names(before[came_from[key]], renamed, panel)
+            yield from _panel_changes(*(_beside(folded, one) for one in (earlier, panel)))
 
 
 def _unsaid(old: Json, new: Json) -> Iterator[Change]:
@@ -137,33 +161,6 @@ def _kind(panel: Json) -> str:
     return "row " if panel.get("type") == "row" else ""
 
 
-def _listed(kind: str, old: Any, new: Any) -> Iterator[Change]:
-    before = {str(one.get("name")): one for one in old or []}
-    after = {str(one.get("name")): one for one in new or []}
-    for name in sorted({*before, *after}):
-        if name not in after:
-            yield Change(f"{kind} {name}", "removed")
-        elif name not in before:
-            yield Change(f"{kind} {name}", "added", "", text_of(after[name].get("query") or after[name].get("expr")))
-        else:
-            where = f"{kind} {name}"
-            chosen = [_chosen(one.get("current")) for one in (before[name], after[name])]
-            if chosen[0] != chosen[1]:
-                yield Change(where, "default changed", *chosen)
-            ignored = frozenset({"current"}) if chosen[0] != chosen[1] else frozenset[str]()
-            yield from changed_values(where, before[name], after[name], ignored)
-    orders = [[name for name in one if name in other] for one, other in ((before, after), (after, before))]
-    if orders[0] != orders[1]:
-        yield Change(f"{kind}s", "looks of order changed", *(", ".join(one) for one in orders))
-
-
-def _chosen(current: Any) -> str:
-    """Return what of a variable is chosen when the page opens."""
-    value = current.get("value") if isinstance(current, dict) else current
-    listed = value if isinstance(value, list) else [value]
-    return ", ".join("all" if one == "$__all" else "" if one is None else str(one) for one in listed) or "nothing"
-
-
 def _panels(dashboard: Json) -> dict[str, Json]:
     """Return all panels by what they are recognised by: the id where it is unique, else the title.
 
@@ -173,7 +170,7 @@ def _panels(dashboard: Json) -> dict[str, Json]:
     for panel in dashboard.get("panels") or []:
         # What is in a folded row is out of sight.
         inner = panel.get("panels") or []
-        flat += [panel, *({**one, "in a folded row": True} for one in inner)]
+        flat += [panel, *({**one, _FOLDED: _name(panel)} for one in inner)]
     ids = [panel.get("id") for panel in flat if panel.get("type") != "row"]
     found: dict[str, Json] = {}
     for panel in flat:
@@ -185,13 +182,27 @@ def _panels(dashboard: Json) -> dict[str, Json]:
     return found
 
 
+def _beside(rows: set[str], panel: Json) -> Json:
+    """Return a panel without saying that it is in one of these rows, which were folded or opened."""
+    return {
+        key: value if key != _FOLDED else True for key, value in panel.items() if key != _FOLDED or value not in rows
+    }
+
+
 def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
-    name = f"{_kind(new)}{_name(new)}"
+    name = _called(new)
     if _grid(old) != _grid(new):
         moved, resized = _grid(old)[:2] != _grid(new)[:2], _grid(old)[2:] != _grid(new)[2:]
         words = " and ".join(word for word, happened in (("moved", moved), ("resized", resized)) if happened)
         yield Change(name, words, _place(old), _place(new))
     before, after = _queries(old), _queries(new)
+    gone, come = (
+        {ref_id: one[ref_id] for ref_id in one if ref_id not in other}
+        for one, other in ((before, after), (after, before))
+    )
+    for ref_id, called in one_to_one(gone, come).items():
+        yield Change(name, f"query {ref_id} is called {called} now")
+        del before[ref_id], after[called]
     for ref_id in sorted({*before, *after}):
         is_compared_by_keys = ref_id in before and ref_id in after and not _are_expressions(old, new, ref_id)
         if before.get(ref_id) != after.get(ref_id) and not is_compared_by_keys:
@@ -205,7 +216,8 @@ def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
         if all(query.get("datasource") == panel.get("datasource") for query, panel in ((one, old), (other, new))):
             ignored |= {"datasource"}
         yield from changed_values(f"{name}, query {ref_id}", one, other, ignored)
-    yield from field_changes(name, *((one.get("fieldConfig") or {}) for one in (old, new)))
+    fields = ((one.get("fieldConfig") or {}) for one in (old, new))
+    yield from field_changes(name, *fields, column="column" if new.get("type") == "table" else "series")
     # Rows are no panels that a link leads to; schema v2 gives them no id.
     yield from changed_values(name, old, new, _APART_OF_PANELS | ({"id"} if new.get("type") == "row" else set()))
 
@@ -240,6 +252,10 @@ def _grid(panel: Json) -> tuple[int, ...]:
 def _place(panel: Json) -> str:
     x, y, width, height = _grid(panel)
     return f"{width}x{height} at {x},{y}"
+
+
+def _called(panel: Json) -> str:
+    return f"{_kind(panel)}{_name(panel)}"
 
 
 def _name(panel: Json) -> str:

@@ -121,7 +121,7 @@ def _of_meaning(changes: Iterable[Change]) -> list[Change]:
 def _verb(change: Change) -> str:
     """Return the kind of a change; all of a panel that is there before and after are one."""
     word = change.what.partition(" ")[0]
-    return word if word in ("added", "removed", "title") else "changed"
+    return word if word in ("added", "removed", "renamed", "title") else "changed"
 
 
 def _key(change: Change) -> tuple[str, str, str]:
@@ -192,7 +192,7 @@ def _kind(change: Change) -> str:
     return (
         word
         if word in (*_MEANING, "mapping")
-        else re.sub(r"(?: of column .+)? (?:added|removed|changed)\b.*", "", said)
+        else re.sub(r"(?: of (?:column|series) .+)? (?:added|removed|changed)\b.*", "", said)
     )
 
 
@@ -231,10 +231,11 @@ def _lines(changes: Sequence[Change], *, one_by_one: bool, is_tight: bool) -> li
         **_changed(panels),
         # Bookmarks and links name them.
         "variables": [
-            f"{change.where.partition(' ')[2]} is {_WORDS[change.what]}"
+            f"{change.where.partition(' ')[2]} {f'was {change.old}' if change.old else f'is {_WORDS[change.what]}'}"
             for change in changes
-            if change.where.startswith("variable ") and change.what in _WORDS
+            if change.where.startswith("variable ") and change.what in (*_WORDS, "renamed")
         ],
+        "also": few(_others(changes), _MOST_NAMED),
     }
     said = {word: [*dict.fromkeys(names)] for word, names in found.items() if names}
     if is_tight:
@@ -250,14 +251,31 @@ def _is_part(change: Change) -> bool:
 
 def _changed(changes: Iterable[Change]) -> dict[str, list[str]]:
     """Return panels with what is other in them, those with no more than another query by themselves."""
-    found: dict[str, dict[str, None]] = {}
-    for change in changes:
-        kind = change.what.partition(" ")[0]
-        if kind in _MEANING:
-            said = f"{kind} {change.old} → {change.new}" if kind in _SHORT else kind
-            found.setdefault(change.where, {})[said] = None
-    asking = [where for where, kinds in found.items() if [*kinds] == ["query"]]
+    found = _kinds(change for change in changes if change.what.partition(" ")[0] in _MEANING)
+    asking = [where for where, kinds in found.items() if kinds == ["query"]]
     return {
         "changed": [f"{where} ({', '.join(kinds)})" for where, kinds in found.items() if where not in asking],
         "other query": few(asking, _MOST_NAMED),
     }
+
+
+def _others(changes: Iterable[Change]) -> list[str]:
+    """Return all else that changed, of the page, its variables and its panels."""
+    changes = [*changes]
+    said = {
+        change.where
+        for change in changes
+        if not _is_part(change) and (_verb(change) != "changed" or change.what.partition(" ")[0] in _MEANING)
+    }
+    found = _kinds(change for change in changes if _verb(change) == "changed" and change.where not in said)
+    return [f"{where} ({', '.join(kinds)})" for where, kinds in found.items()]
+
+
+def _kinds(changes: Iterable[Change]) -> dict[str, list[str]]:
+    """Return of each part in words what changed, with values that are short."""
+    found: dict[str, dict[str, None]] = {}
+    for change in changes:
+        kind = _kind(change)
+        said = f"{change.what.removesuffix(' changed')} {change.old} → {change.new}" if kind in _SHORT else kind
+        found.setdefault(change.where, {})[said] = None
+    return {where: [*kinds] for where, kinds in found.items()}

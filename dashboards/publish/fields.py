@@ -14,23 +14,24 @@ from ml_monitoring.exporter.differences import Change
 Json = dict[str, Any]
 
 
-def field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
+def field_changes(name: str, old: Json, new: Json, *, column: str) -> Iterator[Change]:
     """Return the changes of how the values of a panel are shown.
 
     Args:
         name: Of the panel.
         old: What the panel has as `fieldConfig` before.
         new: The same afterwards.
+        column: What the panel shows, each by a name: `column` or `series`.
     """
     yield from changed_values(name, old, new, frozenset({"defaults", "overrides"}), "fieldConfig.")
     before, after = ((config.get("defaults") or {}) for config in (old, new))
     yield from _options(name, before, after, "", (_unit(before), _unit(after)))
-    columns = [_columns(config.get("overrides") or []) for config in (old, new)]
-    for column in dict.fromkeys([*columns[0], *columns[1]]):
-        one, other = (of_it.get(column, {}) for of_it in columns)
+    columns = [_columns(config.get("overrides") or [], column) for config in (old, new)]
+    for which in dict.fromkeys([*columns[0], *columns[1]]):
+        one, other = (of_it.get(which, {}) for of_it in columns)
         units = tuple(str(own.get("unit", _unit(of_all))) for own, of_all in ((one, before), (other, after)))
-        yield from _options(name, one, other, f" of {column}", (units[0], units[1]))
-    kept = [[column for column in one if column in other] for one, other in (columns, columns[::-1])]
+        yield from _options(name, one, other, f" of {which}", (units[0], units[1]))
+    kept = [[which for which in one if which in other] for one, other in (columns, columns[::-1])]
     if kept[0] != kept[1]:
         yield Change(name, "overrides are in another order, the last one holds", *map(text_of, kept))
 
@@ -43,18 +44,14 @@ def _options(name: str, old: Json, new: Json, whose: str, units: tuple[str, str]
     yield from changed_values(name, old, new, frozenset({"thresholds", "mappings"}), whose=whose)
 
 
-def _columns(overrides: list[Json]) -> dict[str, Json]:
-    """Return what columns have of their own, in words for which ones."""
+def _columns(overrides: list[Json], column: str) -> dict[str, Json]:
+    """Return what columns, or series, have of their own, in words for which ones."""
     found: dict[str, Json] = {}
     for one in overrides:
         matcher = one.get("matcher") or {}
         kind = str(matcher.get("id", "")).removeprefix("by")
-        column = (
-            f"column {matcher.get('options')}"
-            if kind == "Name"
-            else f"columns {kind} {text_of(matcher.get('options'))}"
-        )
-        own = found.setdefault(column, {})
+        which = text_of(matcher.get("options"))
+        own = found.setdefault(f"{column} {which}" if kind == "Name" else f"{column} by {kind} {which}", {})
         for option in one.get("properties") or []:
             own[str(option.get("id"))] = option.get("value")
     return found

@@ -15,12 +15,12 @@ _CUSTOM: Final = (
 )
 _OPTIONS: Final = (
     r"alignValue|bar(?:Radius|Width)|cell(?:Gap|Height)|color|colorMode|displayMode|exemplars|graphMode|groupWidth"
-    r"|justifyMode|legend\.(?!calcs)|minViz\w+|orientation|prettifyLogMessage|rowHeight|rowsFrame"
-    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|textMode|tooltip|wrapLogMessage|xTick\w+|yAxis\.axisPlacement"
+    r"|justifyMode|legend\.(?!calcs)|minViz\w+|orientation|percentChangeColorMode|prettifyLogMessage|rowHeight|rowsFrame"
+    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|textMode|tooltip|wideLayout|wrapLogMessage|xTick\w+|yAxis\.axisPlacement"
 )
 _OF_LOOKS: Final = re.compile(
-    rf"(?:looks of \w+|colou?rs?|iconColor|custom\.(?:{_CUSTOM})|moved|resized|transparent|schemaVersion|editable"
-    rf"|graphTooltip|row (?:added|removed)|collapsed|decimals|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})"
+    rf"(?:looks of \w+|colou?rs?|iconColor|custom\.(?:{_CUSTOM})|moved|resized|transparent|editable"
+    rf"|graphTooltip|decimals|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})"
     r"|current\.selected|query \S+ is written|\S+ is written)\b"
 )
 

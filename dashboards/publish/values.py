@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.promql import normalised
@@ -14,30 +14,8 @@ Json = dict[str, Any]
 # What is said of a query that asks the same.
 SAME_QUERY: Final = "is written otherwise, with the same meaning"
 _QUERIES: Final = frozenset({"expr", "query", "definition"})
-# What Grafana takes where there is nothing, and writes when somebody saves.
-_DEFAULTS: Final[Json] = {
-    "description": "",
-    "exemplar": False,
-    "fiscalYearStartMonth": 0,
-    "hide": False,
-    "liveNow": False,
-    "preload": False,
-    "skipUrlSync": False,
-    "weekStart": "",
-}
 # By what parts of a list are called.
 _NAMES: Final = ("title", "name", "id", "displayName", "refId")
-
-
-def without_defaults(value: Any) -> Any:
-    """Return JSON without what Grafana takes anyhow."""
-    if isinstance(value, list):
-        return [without_defaults(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: without_defaults(each) for key, each in value.items() if key not in _DEFAULTS or each != _DEFAULTS[key]
-    }
 
 
 def changed_values(
@@ -56,8 +34,8 @@ def changed_values(
     for key in sorted({*old, *new} - ignored):
         one, other = old.get(key), new.get(key)
         at = f"{path}{key}"
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from changed_values(where, one, other, path=f"{at}.", whose=whose)
+        if {type(one), type(other)} in ({dict}, {dict, type(None)}):
+            yield from changed_values(where, one or {}, other or {}, path=f"{at}.", whose=whose)
         elif one != other and (pairs := _pairs(one, other)):
             for place, (part, another) in enumerate(pairs, 1):
                 name = _name(part, f"#{place}")
@@ -66,6 +44,8 @@ def changed_values(
             yield Change(where, f"{at}{whose} {parts[0]}", "", parts[1])
         elif one != other:
             word = changed_query(one, other) if key in _QUERIES else "changed"
+            if not whose:
+                one, other = _or_opposite(one, other), _or_opposite(other, one)
             yield Change(where, f"{at}{whose} {word}", text_of(one), text_of(other))
 
 
@@ -82,6 +62,18 @@ def text_of(value: Any) -> str:
     if value == "":
         return "empty"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def one_to_one(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return which key of the one has its value in the other, where both have that value once."""
+    values = [*old.values()], [*new.values()]
+    keys = ((key, next((other for other in new if new[other] == value), "")) for key, value in old.items())
+    return {key: other for key, other in keys if all(each.count(old[key]) == 1 for each in values)}
+
+
+def _or_opposite(value: Any, other: Any) -> Any:
+    """Return a value, or where none is said what is not the other one: only what is no default is said."""
+    return not other if value is None and isinstance(other, bool) else value
 
 
 def _come_or_gone(old: Any, new: Any) -> tuple[str, str] | None:

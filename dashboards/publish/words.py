@@ -19,7 +19,7 @@ _CALCULATIONS: Final = {
     '["mean"]': "mean",
     '["sum"]': "sum",
 }
-_END: Final = r"(?= (?:of columns? .+ )?changed$)"
+_END: Final = r"(?= (?:of (?:column|series) .+ )?changed$)"
 # Of what is changed: what it is called, and what its values are called. The first one that fits holds.
 _WORDS: Final[tuple[tuple[re.Pattern[str], str, dict[str, str]], ...]] = tuple(
     (re.compile(pattern + _END), words, values)
@@ -52,6 +52,7 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], str, dict[str, str]], ...]] = tuple(
         (r"instant", "instant query", _YES),
         (r"range", "range query", _YES),
         (r"in a folded row", "in a folded row", {"nothing": "no", **_YES}),
+        (r"collapsed", "folded", {"nothing": "no", **_YES}),
     )
 )
 

@@ -129,7 +129,7 @@ def test_changes_of_looks_are_counted_own_pages_first_then_by_title() -> None:
         "  - **Heat** query A changed: `heat` → `max(heat)`",
         "- only looks, which `--all` lists: doors (1)",
     ]
-    assert "- **Heat** custom.width of column a changed: `nothing` → `90`" in compare(old, after)
+    assert "- **Heat** custom.width of series a changed: `nothing` → `90`" in compare(old, after)
     assert short(old, old) == []
 
 
@@ -150,9 +150,9 @@ def test_of_a_page_with_many_changes_panels_are_named_by_what_became_of_them() -
         "",
         "### Changed pages",
         "",
-        "- **Page** (`a`): 15 of meaning, 1 of looks",
+        "- **Page** (`a`): 16 of meaning, 0 of looks",
         "  - gone: Words",
-        "  - new: New",
+        "  - new: New; row A row",
         "  - renamed: Panel 10 → Renamed, and moved",
         "  - changed: Heat (thresholds, unit celsius → kelvin)",
         "  - other query: Panel 12; Panel 13; Panel 14; Panel 15; Panel 16; Panel 17; 2 more",
@@ -196,17 +196,20 @@ def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() 
         (lambda new: new["panels"][0]["fieldConfig"]["defaults"].update(min=5), "Heat** min changed"),
         (
             lambda new: new["panels"][0]["fieldConfig"]["defaults"].update(custom={"spanNulls": True}),
-            "Heat** custom changed",
+            "Heat** line across gaps changed",
         ),
         (lambda new: new["templating"]["list"][0].update(current={"value": ["b"]}), "variable room** default changed"),
         (lambda new: new.update(links=[]), "dashboard** links changed"),
         (lambda new: new["panels"][0].update(id=9), "Heat** id changed"),
-        (lambda new: new["panels"][0].update(options={"reduceOptions": {"calcs": ["min"]}}), "Heat** options changed"),
+        (
+            lambda new: new["panels"][0].update(options={"reduceOptions": {"calcs": ["min"]}}),
+            "Heat** calculation changed",
+        ),
         (lambda new: new["panels"][0].update(transformations=[]), "Heat** transformations changed"),
         (lambda new: new["panels"][0]["fieldConfig"]["defaults"].update(mappings=[SHUT]), "Heat** mapping of 3 added"),
         (
             lambda new: new["panels"][0]["fieldConfig"].update(overrides=[LITRES]),
-            "Heat** unit of column a changed",
+            "Heat** unit of series a changed",
         ),
         (
             lambda new: new.update(panels=[{"type": "row", "title": "Row", "panels": new["panels"]}]),
@@ -365,6 +368,65 @@ def test_a_page_in_another_folder_is_a_change_and_what_grafana_takes_anyhow_is_n
     assert "folder changed" not in capsys.readouterr().out
 
 
+def test_what_is_wrong_with_files_is_said_before_what_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("old/a.json", "old/b.json", "new/a.json", "new/b.json", "new/copy.json"):
+        Path(name).parent.mkdir(exist_ok=True)
+        uid = "page" if name == "new/copy.json" else Path(name).stem.replace("a", "page")
+        Path(name).write_text(json.dumps(page() | {"uid": uid, "title": uid}), encoding="utf-8")
+    assert main(["diff", "old", "new", "--exit-code"]) == 1
+    double = (
+        "- **2 files have the uid `page`**: `new/a.json`, `new/copy.json`; Grafana shows one of them, and the last is "
+        "compared here"
+    )
+    assert capsys.readouterr().out.splitlines() == [double, "", "No differences."]
+    Path("new/copy.json").unlink()
+    Path("new/b.json").write_text("[]", encoding="utf-8")
+    assert main(["diff", "old", "new"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "- **`new/b.json` holds no dashboard**, and did before",
+        "",
+        "- pages: 1 removed",
+        "",
+        "### Pages that are gone",
+        "",
+        "- **b** (`b`)",
+    ]
+
+
+def test_a_page_with_another_uid_is_the_same_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, uid in (("old", "page"), ("new", "other")):
+        (tmp_path / folder).mkdir()
+        for name, content in (("a", page() | {"uid": uid}), ("b", page() | {"uid": "b", "title": "B"})):
+            (tmp_path / folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    changed_uid = ["### Page (`other`)", "", "- **dashboard** uid changed: `page` → `other`"]
+    assert main(["diff", f"{tmp_path}/old", f"{tmp_path}/new", "--all"]) == 0
+    assert capsys.readouterr().out.splitlines() == changed_uid
+    assert main(["diff", f"{tmp_path}/old/a.json", f"{tmp_path}/new/a.json", "--all"]) == 0
+    assert capsys.readouterr().out.splitlines() == changed_uid
+
+
+def test_a_file_is_compared_with_the_page_of_its_uid_in_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pages").mkdir()
+    for uid in ("page", "other"):
+        Path(f"pages/{uid}.json").write_text(json.dumps(page() | {"uid": uid, "title": uid}), encoding="utf-8")
+    Path("mine.json").write_text(json.dumps(page() | {"title": "Mine"}), encoding="utf-8")
+    for sides in (["pages", "mine.json"], ["mine.json", "pages"]):
+        assert main(["diff", *sides]) == 0
+        assert "title changed" in capsys.readouterr().out
+    Path("mine.json").write_text(json.dumps(page() | {"uid": "mine"}), encoding="utf-8")
+    for sides in (["pages", "mine.json"], ["mine.json", "pages"]):
+        assert main(["diff", *sides]) == 2
+        assert capsys.readouterr().err == (
+            "error: mine.json: is one page, and none of pages has its uid mine: give two files\n"
+        )
+
+
 def test_the_command_for_the_page_with_most_changes_is_printed_and_can_be_pasted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,7 +498,7 @@ def test_of_the_upgrade_from_release_0_2_0_panels_that_came_and_went_are_named(
         come = [title for title, number in after.items() if title not in before and number not in kept]
         assert {*listed.get("gone", "").split("; ")} >= {*gone}
         assert {*listed["new"].split("; ")} >= {*come}
-    assert len(said) <= 28
+    assert len(said) <= 31
     assert main([*shlex.split(said[-1].split("`")[1])[2:], "--exit-code"]) == 1
     assert len(capsys.readouterr().out.splitlines()) > 24
 
@@ -448,7 +510,12 @@ def test_a_revision_of_the_repository_is_compared_with_the_files(capsys: pytest.
     assert main(["diff", one, one]) == 0
     assert capsys.readouterr().out == "No differences.\n"
     assert main(["diff", "no-such-revision:dashboards/generated", "dashboards/generated"]) == 2
-    assert "error: git ls-tree" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "error: no-such-revision:dashboards/generated: no such file, and no revision no-such-revision of a git "
+        "repository here\n"
+    )
+    assert main(["diff", "HEAD", "dashboards/generated"]) == 2
+    assert capsys.readouterr().err == "error: HEAD: no such file or folder; of the revision HEAD give HEAD:PATH\n"
 
 
 @pytest.mark.parametrize(

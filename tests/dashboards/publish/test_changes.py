@@ -17,7 +17,7 @@ from ml_monitoring.dashboards.publish.looks import is_of_looks
 Json = dict[str, Any]
 
 # What Grafana counts itself; rows go by their titles.
-COUNTED = {("uid",), ("version",)}
+COUNTED = {("schemaVersion",), ("version",)}
 NOT_OF_LOOKS = {"spanNulls", "min", "max", "axisSoftMin", "axisSoftMax", "expr", "unit", "value", "title", "current"}
 
 
@@ -121,7 +121,7 @@ def test_parts_of_lists_that_came_or_went_are_named() -> None:
     ]
 
 
-def test_thresholds_are_said_in_their_unit_those_of_columns_too() -> None:
+def test_thresholds_are_said_in_their_unit_those_of_series_too() -> None:
     def of(value: float, unit: str, mode: str = "absolute") -> Json:
         steps = [{"color": "transparent", "value": None}, {"color": "#d50b3e", "value": value}]
         thresholds = {"mode": mode, "steps": steps}
@@ -131,7 +131,7 @@ def test_thresholds_are_said_in_their_unit_those_of_columns_too() -> None:
 
     assert said(of(0.05, "percentunit"), of(0.1, "percentunit")) == [
         "- **Heat** thresholds changed: `no colour, red from 5%` → `no colour, red from 10%`",
-        "- **Heat** thresholds of column Errors changed: `no colour, red from 5%` → `no colour, red from 10%`",
+        "- **Heat** thresholds of series Errors changed: `no colour, red from 5%` → `no colour, red from 10%`",
     ]
     assert said(of(600, "s"), of(86400, "s"))[0].endswith("`no colour, red from 10 mins` → `no colour, red from 1 day`")
     assert said(of(50, "s"), of(50, "s", "percentage"))[0].endswith("`no colour, red from 50% of the range`")
@@ -155,4 +155,67 @@ def test_a_matcher_that_came_to_many_queries_is_one_line() -> None:
         "",
         "- **Y** (`y`): 6 of meaning (5 of them above), 0 of looks",
         "  - **Heat** unit changed: `nothing` → `s`",
+    ]
+
+
+def test_a_row_is_said_once_when_it_is_folded_and_when_it_comes() -> None:
+    heat, row = {"id": 1, "type": "stat", "title": "Heat"}, {"type": "row", "title": "More"}
+    opened: Json = {"title": "Page", "panels": [row | {"collapsed": False}, heat, heat | {"id": 2, "title": "Cold"}]}
+    folded = {"title": "Page", "panels": [row | {"collapsed": True, "panels": opened["panels"][1:]}]}
+    plain = {"title": "Page", "panels": opened["panels"][1:]}
+    assert said(opened, folded) == ["- **row More** collapsed changed: `false` → `true`"]
+    assert said(plain, opened) == ["- **row More** added"]
+    assert said(opened, plain) == ["- **row More** removed"]
+    assert not is_of_looks(pages_of({"a": opened}, {"a": plain})["a"][0])
+    # Panels that are put into one that was folded before are out of sight now.
+    more = copy.deepcopy(folded)
+    more["panels"] = [{**row, "collapsed": True, "panels": [opened["panels"][1]]}, opened["panels"][2]]
+    assert said(more, folded) == ["- **Cold** in a folded row changed: `false` → `true`"]
+
+
+def test_a_query_under_another_letter_is_one_change() -> None:
+    old = page({"refId": "A", "expr": "a"}, {"refId": "B", "expr": "b"})
+    assert said(old, page({"refId": "A", "expr": "a"}, {"refId": "C", "expr": "b"})) == [
+        "- **Heat** query B is called C now"
+    ]
+
+
+def test_a_renamed_variable_is_one_change_and_panels_that_read_the_old_name_are_named() -> None:
+    def of(name: str, *reads: str, regex: str = "") -> Json:
+        panels = [
+            {"id": number, "type": "stat", "title": f"Heat {number}", "targets": [{"refId": "A", "expr": expr}]}
+            for number, expr in enumerate(reads, 1)
+        ]
+        variable = {"name": name, "query": "label_values(room)", "regex": regex}
+        return {"title": "Page", "templating": {"list": [variable]}, "panels": panels}
+
+    old = of("room", 'a{room="$room"}', 'b{room=~"${room:regex}"}', "c")
+    assert said(old, of("place", 'a{room="$place"}', 'b{room=~"${place:regex}"}', "c")) == [
+        "- **variable place** renamed: `room` → `place`"
+    ]
+    assert said(old, of("place", 'a{room="$place"}', 'b{room=~"${room:regex}"}', "c")) == [
+        "- **variable place** renamed: `room` → `place`",
+        "- **variable room** still read by panels, although it is gone: `Heat 2`",
+    ]
+    assert said(old, of("roommate", 'a{room="$room"}', "b", "c", regex="/x/"))[:3] == [
+        "- **variable roommate** added: `label_values(room)`",
+        "- **variable room** removed",
+        "- **variable room** still read by panels, although it is gone: `Heat 1`",
+    ]
+
+
+def test_a_page_with_many_changes_always_says_some_of_them() -> None:
+    new = page(*({"refId": name, "expr": "a"} for name in "ABCDEFGH"))
+    old = copy.deepcopy(new)
+    old["templating"] = {"list": [{"name": "room", "query": "a", "multi": True}]}
+    new["templating"] = {"list": [{"name": "room", "query": "b", "multi": False}]}
+    new |= {"refresh": "5m", "timezone": "utc"}
+    for target in new["panels"][0]["targets"]:
+        target["legendFormat"] = "{{a}}"
+    assert digest({"a": old, "b": page()}, {"a": new, "b": page()}, {"a": "command"}).splitlines()[4:8] == [
+        "- **Page** (`a`): 12 of meaning, 0 of looks",
+        "  - also: variable room (query, choice of several values); dashboard (refresh, timezone); "
+        "Heat, query A (legend); Heat, query B (legend); Heat, query C (legend); Heat, query D (legend); 4 more",
+        "",
+        "All changes of Page, which has most: `command`; `--all` lists those of all pages.",
     ]

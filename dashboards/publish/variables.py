@@ -1,0 +1,106 @@
+"""What changed of the variables and annotations of a page, and which panels read variables that are gone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from ml_monitoring.dashboards.publish.values import changed_values, one_to_one, text_of
+from ml_monitoring.exporter.differences import Change
+
+Json = dict[str, Any]
+
+# What the same variable has otherwise under another name.
+_NAMES: Final = frozenset({"name", "label", "current"})
+
+
+def listed_changes(kind: str, old: Any, new: Any) -> Iterator[Change]:
+    """Return the changes of variables or annotations.
+
+    Args:
+        kind: What they are, in a word.
+        old: Their list before, None where there is none.
+        new: The same afterwards.
+    """
+    before, after = _by_name(old), _by_name(new)
+    renamed = {other: name for name, other in _renamed(before, after).items()} if kind == "variable" else {}
+    for name in sorted({*before, *after} - {*renamed.values()}):
+        where = f"{kind} {name}"
+        if name in renamed:
+            yield Change(where, "renamed", renamed[name], name)
+        if name not in after:
+            yield Change(where, "removed")
+        elif name not in before and name not in renamed:
+            yield Change(where, "added", "", text_of(after[name].get("query") or after[name].get("expr")))
+        else:
+            one, other = before[renamed.get(name, name)], after[name]
+            chosen = [_chosen(each.get("current")) for each in (one, other)]
+            if chosen[0] != chosen[1]:
+                yield Change(where, "default changed", *chosen)
+            ignored = {"current"} if chosen[0] != chosen[1] else set[str]()
+            yield from changed_values(where, one, other, frozenset(ignored | ({"name"} if name in renamed else set())))
+    orders = [[name for name in one if name in other] for one, other in ((before, after), (after, before))]
+    if orders[0] != orders[1]:
+        yield Change(f"{kind}s", "looks of order changed", *(", ".join(one) for one in orders))
+
+
+def renamed_variables(old: Json, new: Json) -> dict[str, str]:
+    """Return which variables of a page have another name afterwards, and are the same but for it."""
+    return _renamed(*(_by_name((page.get("templating") or {}).get("list")) for page in (old, new)))
+
+
+def still_read(old: Json, new: Json, panels: Iterable[Json]) -> Iterator[Change]:
+    """Return the variables that are gone although panels read them.
+
+    Args:
+        old: The page before.
+        new: The same afterwards.
+        panels: All panels afterwards.
+    """
+    before, after = (_by_name((page.get("templating") or {}).get("list")) for page in (old, new))
+    for name in sorted(before.keys() - after.keys()):
+        if readers := [str(panel.get("title")) for panel in panels if _reads(panel, name)]:
+            yield Change(f"variable {name}", "still read by panels, although it is gone", "", ", ".join(readers))
+
+
+def with_names(panel: Json, renamed: Mapping[str, str], later: Json) -> Json:
+    """Return a panel with the names that variables have later, unless it reads the earlier ones later too."""
+    text = json.dumps(panel)
+    for name, other in renamed.items():
+        if not _reads(later, name):
+            text = _reference(name).sub(rf"\g<1>{other}", text)
+    changed: Json = json.loads(text)
+    return changed
+
+
+def _by_name(parts: Any) -> dict[str, Json]:
+    return {str(one.get("name")): one for one in parts or []}
+
+
+def _renamed(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, str]:
+    gone, come = (
+        {name: _nameless(one[name]) for name in one if name not in other}
+        for one, other in ((before, after), (after, before))
+    )
+    return one_to_one(gone, come)
+
+
+def _nameless(variable: Json) -> Json:
+    return {key: value for key, value in variable.items() if key not in _NAMES}
+
+
+def _reads(panel: Json, variable: str) -> bool:
+    return _reference(variable).search(json.dumps(panel)) is not None
+
+
+def _reference(variable: str) -> re.Pattern[str]:
+    return re.compile(rf"(\$\{{?|\[\[){re.escape(variable)}\b")
+
+
+def _chosen(current: Any) -> str:
+    """Return what of a variable is chosen when the page opens."""
+    value = current.get("value") if isinstance(current, dict) else current
+    listed = value if isinstance(value, list) else [value]
+    return ", ".join("all" if one == "$__all" else "" if one is None else str(one) for one in listed) or "nothing"

@@ -1,0 +1,180 @@
+"""What Grafana writes by itself when a page is saved is no difference; all that was set is one."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_monitoring.dashboards.publish.changes import pages_of
+from ml_monitoring.dashboards.publish.defaults import without_defaults
+from ml_monitoring.dashboards.publish.words import in_words
+
+Json = dict[str, Any]
+
+# As Grafana 12.3 writes panels, variables and annotations of which nothing was set.
+STEPS = {"mode": "absolute", "steps": [{"color": "green", "value": 0}, {"color": "red", "value": 80}]}
+REDUCED = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+SERIES = {
+    "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
+    "tooltip": {"hideZeros": False, "mode": "single", "sort": "none"},
+}
+OPTIONS: dict[str, Json] = {
+    "timeseries": SERIES,
+    "stat": {
+        "colorMode": "value",
+        "graphMode": "area",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "percentChangeColorMode": "standard",
+        "showPercentChange": False,
+        "textMode": "auto",
+        "wideLayout": True,
+        **REDUCED,
+    },
+    "gauge": {
+        "orientation": "auto",
+        "showThresholdLabels": False,
+        "showThresholdMarkers": True,
+        "sizing": "auto",
+        **REDUCED,
+    },
+    "bargauge": {"maxVizHeight": 300, "namePlacement": "auto", "showUnfilled": True, "valueMode": "color", **REDUCED},
+    "table": {
+        "cellHeight": "sm",
+        "footer": {"countRows": False, "fields": "", "reducer": [], "show": False},
+        "showHeader": True,
+    },
+    "piechart": {"pieType": "pie", **REDUCED, **SERIES},
+}
+CUSTOM: dict[str, Json] = {
+    "timeseries": {
+        "axisBorderShow": False,
+        "axisCenteredZero": False,
+        "axisColorMode": "text",
+        "axisLabel": "",
+        "axisPlacement": "auto",
+        "barAlignment": 0,
+        "barWidthFactor": 0.6,
+        "drawStyle": "line",
+        "fillOpacity": 0,
+        "gradientMode": "none",
+        "hideFrom": {"legend": False, "tooltip": False, "viz": False},
+        "insertNulls": False,
+        "lineInterpolation": "linear",
+        "lineWidth": 1,
+        "pointSize": 5,
+        "scaleDistribution": {"type": "linear"},
+        "showPoints": "auto",
+        "showValues": False,
+        "spanNulls": False,
+        "stacking": {"group": "A", "mode": "none"},
+        "thresholdsStyle": {"mode": "off"},
+    },
+    "table": {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False},
+}
+BUILTIN = {
+    "builtIn": 1,
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "enable": True,
+    "hide": True,
+    "iconColor": "rgba(0, 211, 255, 1)",
+    "name": "Annotations & Alerts",
+    "type": "dashboard",
+}
+
+
+def written(kind: str) -> Json:
+    """Give a page as a person writes it: with no more than it needs."""
+    panel = {"id": 1, "type": kind, "title": "Heat", "targets": [{"refId": "A", "expr": "heat"}]}
+    variable = {"name": "room", "type": "query", "query": "label_values(room)", "refresh": 1}
+    return {"uid": "a", "title": "Page", "panels": [panel], "templating": {"list": [variable]}, "schemaVersion": 39}
+
+
+def saved(kind: str) -> Json:
+    """Give the same as Grafana writes it."""
+    page = written(kind) | {
+        "annotations": {"list": [BUILTIN]},
+        "editable": True,
+        "fiscalYearStartMonth": 0,
+        "graphTooltip": 0,
+        "id": 7,
+        "links": [],
+        "preload": False,
+        "refresh": "",
+        "schemaVersion": 42,
+        "tags": [],
+        "timepicker": {},
+        "version": 3,
+        "weekStart": "",
+    }
+    panel, variable = page["panels"][0], page["templating"]["list"][0]
+    defaults = {"mappings": [], "thresholds": STEPS, "custom": CUSTOM.get(kind, {})}
+    panel |= {"fieldConfig": {"defaults": defaults, "overrides": []}, "options": OPTIONS[kind]}
+    panel |= {"pluginVersion": "12.3.1", "description": "", "transparent": False}
+    panel["targets"][0] |= {"editorMode": "code", "range": True, "exemplar": False, "hide": False}
+    query = {"qryType": 1, "query": "label_values(room)", "refId": "PrometheusVariableQueryEditor-VariableQuery"}
+    variable |= {"query": query, "definition": "label_values(room)", "options": [], "regex": "", "sort": 0, "hide": 0}
+    variable |= {"regexApplyTo": "value", "allowCustomValue": True, "includeAll": False, "multi": False}
+    return copy.deepcopy(page)
+
+
+def said(old: Json, new: Json) -> list[str]:
+    pages = ({"a": without_defaults(page)} for page in (old, new))
+    return [in_words(change).line() for change in pages_of(*pages)["a"]]
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_what_grafana_writes_when_a_page_is_saved_is_no_difference(kind: str) -> None:
+    assert said(written(kind), saved(kind)) == []
+    assert said(saved(kind), written(kind)) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "line"),
+    [
+        ("options.showPercentChange", True, "- **Heat** options.showPercentChange changed: `false` → `true`"),
+        ("options.wideLayout", False, "- **Heat** options.wideLayout changed: `true` → `false`"),
+        ("options.reduceOptions.calcs", ["max"], "- **Heat** calculation changed: `nothing` → `highest value`"),
+        ("targets.0.hide", True, "- **Heat, query A** changed: `shown` → `hidden`"),
+        ("targets.0.range", False, "- **Heat, query A** range query changed: `yes` → `no`"),
+        ("fieldConfig.defaults.thresholds.steps.1.value", 90, "- **Heat** thresholds changed"),
+        ("fieldConfig.defaults.thresholds.steps.0.color", "red", "- **Heat** thresholds changed"),
+        ("transparent", True, "- **Heat** transparent changed: `false` → `true`"),
+    ],
+)
+def test_what_is_set_otherwise_than_grafana_takes_it_is_a_difference(where: str, value: Any, line: str) -> None:
+    page = saved("stat")
+    at: Any = page["panels"][0]
+    *path, last = where.split(".")
+    for key in path:
+        at = at[int(key)] if key.isdecimal() else at[key]
+    at[last] = value
+    (found,) = said(written("stat"), page)
+    assert found.startswith(line)
+
+
+def test_an_instant_query_that_asks_for_a_range_too_is_a_difference() -> None:
+    old, new = written("table"), saved("table")
+    old["panels"][0]["targets"][0] |= {"instant": True}
+    new["panels"][0]["targets"][0] |= {"instant": True, "range": False}
+    assert said(old, new) == []
+    new["panels"][0]["targets"][0]["range"] = True
+    assert said(old, new) == ["- **Heat, query A** range query changed: `no` → `yes`"]
+
+
+def test_a_builtin_annotation_that_is_turned_off_is_a_difference() -> None:
+    page = saved("stat")
+    page["annotations"]["list"][0]["enable"] = False
+    assert said(written("stat"), page) == ["- **annotation Annotations & Alerts** added: `nothing`"]
+
+
+def test_pages_of_ours_are_the_same_page_without_what_grafana_takes_anyhow() -> None:
+    paths = sorted(Path("dashboards/generated").rglob("*.json"))
+    assert paths
+    for path in paths:
+        page = json.loads(path.read_text("utf-8"))
+        assert pages_of({"a": without_defaults(page)}, {"a": without_defaults(without_defaults(page))}) == {"a": []}
