@@ -18,6 +18,9 @@ $(if $(filter stop,$(firstword $(WRONG))),$(error $(wordlist 2,999,$(WRONG))),$(
 $(foreach file,$(SETTINGS),$(if $(wildcard $(file)),,$(error SETTINGS=$(file): there is no such file$(if $(word 2,$(SETTINGS)),; a path with blanks cannot be given))))
 $(foreach name,$(filter FUZZ_MINUTES HOURS,$(GIVEN)),$(if $(shell echo '$($(name))' | grep -xE '[0-9]+([.][0-9]+)?' | grep '[1-9]'),,$(error $(name)=$($(name)): is no number above 0)))
 
+# The shell would stumble over it; in what is several arguments it has its place.
+$(foreach name,$(filter-out %ARGS,$(GIVEN)),$(if $(findstring ",$($(name))),$(error $(name)=$($(name)): holds the sign "; write $(name)="two words", where the shell takes it away)))
+
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -128,10 +131,12 @@ wheel: .venv ## Build the distributions of the stack and of the library into dis
 
 # The folder of the version below dist/; SIGN_KEY is a key of GnuPG.
 release: .venv ## Check, build and tag a release (VERSION=1.2.0, DRY_RUN=1 sets no tag, SIGN_KEY=KEY signs)
+	$(if $(VERSION),,$(error say which: make release VERSION=1.2.0))
 	@echo ">> making the release $(VERSION)"
 	@$(VENV) -m tools.release "$(VERSION)" $(if $(DRY_RUN),--dry-run) $(if $(SIGN_KEY),--sign-key "$(SIGN_KEY)")
 
 release-prepare: .venv ## Write a version and today's date where they stand, to be committed (VERSION=1.2.0)
+	$(if $(VERSION),,$(error say which: make release-prepare VERSION=1.2.0))
 	@$(VENV) -m tools.release "$(VERSION)" --prepare
 
 # Needs nothing but Docker with buildx, and git. What the images are built on comes from docker/versions.env.

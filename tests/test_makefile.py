@@ -71,6 +71,29 @@ def test_words_that_belong_together_stand_in_quotes() -> None:
     assert dry_run("maintenance", "DURATION=2h", "REASON=new disks") == []
 
 
+def test_overlays_given_as_variables_are_named() -> None:
+    for name in ("demo", "DEMO", "tls"):
+        assert dry_run("deploy", f"{name}=1") == [
+            f"*** no target reads {name}; did you mean WITH={name.lower()}?.  Stop."
+        ]
+
+
+def test_signs_that_the_shell_would_stumble_over_are_refused() -> None:
+    for call, name, value in (
+        ("deploy", "WITH", '"tls logs'),
+        ("maintenance", "REASON", 'disk "sda"'),
+        ("backup", "TO", 'x"'),
+    ):
+        said = f'*** {name}={value}: holds the sign "; write {name}="two words", where the shell takes it away.  Stop.'
+        assert dry_run(call, f"{name}={value}") == [said]
+    assert dry_run("test", 'PYTEST_ARGS=-k "a or b"') == []
+
+
+def test_a_release_has_a_version() -> None:
+    for target in ("release", "release-prepare"):
+        assert dry_run(target) == [f"*** say which: make {target} VERSION=1.2.0.  Stop."]
+
+
 def test_targets_that_there_are_not_are_named_before_anything_is_done() -> None:
     meant = "*** there is no target {}; did you mean {}?; `make help` says what each does.  Stop."
     assert dry_run("generate", "deplyo") == [meant.format("deplyo", "deploy")]

@@ -71,6 +71,8 @@ def problem(goals: Sequence[str], given: Collection[str], targets: Mapping[str, 
             return f"stop {' '.join(goals)} does not read {name}, as {', '.join(others)} would"
         if _OF_PROGRAMS.fullmatch(name):
             continue
+        if name.lower() in known_overlays() and "WITH" in read:
+            return f"stop no target reads {name}; did you mean WITH={name.lower()}?"
         if meant := suggestion(name, sorted(read)) or suggestion(name, sorted(known)):
             return f"stop no target reads {name}{meant} A variable for programs stands before make: {name}=... make"
         unknown.append(name)

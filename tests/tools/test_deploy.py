@@ -1,6 +1,7 @@
 """Judgements of the deployment tool; what it does is shown by the tests that need a Docker engine."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -251,6 +252,9 @@ def test_lists_of_targets_are_tried_before_anything_starts(tmp_path: Path, monke
     ]
     # Which mounts its own in their place.
     assert found("demo") == [unread]
+    (tmp_path / "wrong.yml").write_text("- targets: [a]\n")
+    said = f"{tmp_path}/wrong.yml:1: targets: a: has no port: that of http or https is taken, 80 or 443"
+    assert found() == [Result("targets", True, said, warning=True), unread]
 
 
 def test_passwords_among_the_settings_and_files_of_another_name_are_said(tmp_path: Path) -> None:
@@ -373,10 +377,25 @@ def test_without_an_engine_nothing_is_changed(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     assert main(["--folder", str(tmp_path), "up"]) == 1
     printed = capsys.readouterr()
-    assert printed.out.startswith("FAIL  docker ")
-    assert printed.out.splitlines()[1:] == ["ok    settings        defaults"]
+    compose, docker, *others = printed.out.splitlines()
+    assert "  compose  " in compose
+    assert docker.startswith("FAIL  docker ")
+    assert others == ["ok    settings        defaults"]
     assert printed.err == "Nothing was changed.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = shutil.which("git")
+    assert git
+    (tmp_path / "git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    compose, docker, settings = preflight.check(Stack(tmp_path))
+    assert compose.subject == "compose"
+    assert docker == Result(
+        "docker", False, "docker is not installed: install an engine (package docker-ce or docker.io)"
+    )
+    assert settings.ok
 
 
 def test_what_is_no_backup_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,3 +83,28 @@ def test_what_prometheus_takes_is_taken(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     assert list(problems(path)) == []
     assert takes(path)
+
+
+@pytest.mark.parametrize("target", ["svc:99999", "svc:0", "svc:", "svc:http", "[::1]:65536"])
+def test_ports_that_there_cannot_be_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text(f"- targets:\n  - a:1\n  - '{target}'\n")
+    assert main([str(path)]) == 1
+    said = f"targets: {target}: is no host:port with a port from 1 to 65535"
+    assert capsys.readouterr().out == f"{path}:3: {said}\n"
+
+
+def test_what_is_hardly_meant_is_said_and_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text("- targets: [svc, 'localhost:8000']\n- targets: ['svc:1', '[::1]:80', '[fe80::1]', '127.0.0.1']\n")
+    assert main([str(path)]) == 0
+    itself = "is the container of Prometheus itself there; name the service's container, or an address of this machine"
+    portless = "has no port: that of http or https is taken, 80 or 443"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path}:1: targets: svc: {portless}",
+        f"{path}:1: targets: localhost:8000: {itself}",
+        f"{path}:2: targets: [::1]:80: {itself}",
+        f"{path}:2: targets: [fe80::1]: {portless}",
+        f"{path}:2: targets: 127.0.0.1: {itself}",
+    ]
+    assert takes(path)

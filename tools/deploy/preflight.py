@@ -34,11 +34,11 @@ def check(stack: Stack, *, restoring: bool = False) -> Iterator[Result]:
         stack: The deployment.
         restoring: Its secrets come from a backup.
     """
+    # Needs no engine: what is missing is all said at once.
+    compose = _compose()
+    yield compose
     engine = _engine()
     yield engine
-    compose = _compose() if engine.ok else None
-    if compose:
-        yield compose
     settings = judge(stack)
     yield settings
     yield from _unread(stack)
@@ -48,7 +48,7 @@ def check(stack: Stack, *, restoring: bool = False) -> Iterator[Result]:
         yield from _targets(stack)
     if os.path.lexists(stack.own_alerting):
         yield _alerting(stack, restoring=restoring)
-    if compose and compose.ok and settings.ok:
+    if compose.ok and engine.ok and settings.ok:
         yield _ports(stack)
         yield database.check(stack)
         if stack.has_overlay("tls"):
@@ -62,6 +62,8 @@ def _engine() -> Result:
         version = run(["docker", "version", "--format", "{{.Server.Version}}"], timeout=60).strip()
     except DeployError as error:
         hint = "start the engine, or set DOCKER_HOST; your user must be allowed to use it (group docker)"
+        if shutil.which("docker") is None:
+            hint = "install an engine (package docker-ce or docker.io)"
         return Result("docker", False, f"{_last(error)}: {hint}")
     return Result("docker", True, f"engine {version}")
 
@@ -111,13 +113,15 @@ def _has_packages() -> bool:
     return bootstrap.is_current(_VENV, bootstrap.fingerprint(ROOT / "requirements-dev.txt", _VENV))
 
 
-def _run_module(*command: str) -> None:
-    """Run what needs packages.
+def _run_module(*command: str) -> str:
+    """Run what needs packages, and return what it prints.
 
     Raises:
         DeployError: It failed.
     """
-    run([str(_VENV / "bin" / "python"), "-m", *command], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)
+    return run(
+        [str(_VENV / "bin" / "python"), "-m", *command], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120
+    )
 
 
 def _targets(stack: Stack) -> Iterator[Result]:
@@ -126,9 +130,12 @@ def _targets(stack: Stack) -> Iterator[Result]:
     files = sorted(stack.targets.glob("*.yml"))
     if files and _has_packages() and not stack.has_overlay("demo"):
         try:
-            _run_module("tools.deploy.targets", *map(str, files))
+            said = _run_module("tools.deploy.targets", *map(str, files)).strip()
         except DeployError as error:
             yield Result("targets", False, str(error))
+        else:
+            if said:
+                yield Result("targets", True, said, warning=True)
     for path in sorted(stack.targets.iterdir()):
         if path.suffix in (".yaml", ".json"):
             yield Result("targets", True, f"{path}: is not read: Prometheus reads *.yml here", warning=True)

@@ -1,6 +1,7 @@
-"""What Prometheus would refuse in lists of targets: `python -m tools.deploy.targets FILE...` prints it, a line each.
+"""What is wrong in lists of targets: `python -m tools.deploy.targets FILE...` prints it, a line each.
 
-Prometheus only logs it, and keeps to what it read before. This needs packages, unlike the rest of a deployment.
+What Prometheus would refuse, it only logs, and keeps to what it read before; where nothing is wrong, what is hardly
+meant is printed. This needs packages, unlike the rest of a deployment.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ _KEYS = ("targets", "labels")
 _LABEL = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # Without a user.
 _ADDRESS = re.compile(r"(?:\w+://)?([^/@]+)(?:/[^@]*)?")
+# Where a container is its own machine.
+_ITSELF = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(?::\d+)?", re.IGNORECASE)
+_PORT = re.compile(r"\d{1,5}", re.ASCII)
+_MOST_PORT = 65535
 _AS_LABELS = "__scheme__ or __metrics_path__"
 _NULL = "tag:yaml.org,2002:null"
 
 
 def problems(path: Path) -> Iterator[str]:
-    """Yield what Prometheus would refuse in a file, each with its line."""
+    """Yield what Prometheus would refuse in a file, or could never reach, each with its line."""
     try:
         root = YAML().compose(read_text(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -41,6 +46,26 @@ def problems(path: Path) -> Iterator[str]:
         # An empty file has no targets.
         for node, problem in _of_list(root) if root is not None and root.tag != _NULL else ():
             yield f"{path}:{node.start_mark.line + 1}: {problem}"
+
+
+def notes(path: Path) -> Iterator[str]:
+    """Yield what is hardly meant in a file that has no problems, each with its line."""
+    root = YAML().compose(read_text(path))
+    for group in root.value if isinstance(root, SequenceNode) else ():
+        for key, value in group.value:
+            for target in value.value if key.value == "targets" and isinstance(value, SequenceNode) else ():
+                if said := _doubt(target.value):
+                    yield f"{path}:{target.start_mark.line + 1}: targets: {target.value}: {said}"
+
+
+def _doubt(target: str) -> str:
+    if _ITSELF.fullmatch(target):
+        return (
+            "is the container of Prometheus itself there; name the service's container, or an address of this machine"
+        )
+    if not target.rpartition("]")[2].rpartition(":")[1]:
+        return "has no port: that of http or https is taken, 80 or 443"
+    return ""
 
 
 def _of_list(root: Node) -> Iterator[tuple[Node, str]]:
@@ -84,6 +109,12 @@ def _of_targets(value: Node) -> Iterator[tuple[Node, str]]:
             host = _ADDRESS.fullmatch(target.value)
             cure = f"write {host[1] if host else 'them alone'}; another scheme or path is a label, {_AS_LABELS}"
             yield target, f"targets: must be host:port, without scheme and path: {cure}"
+        elif (port := target.value.rpartition("]")[2].partition(":"))[1] and not _is_port(port[2]):
+            yield target, f"targets: {target.value}: is no host:port with a port from 1 to {_MOST_PORT}"
+
+
+def _is_port(text: str) -> bool:
+    return _PORT.fullmatch(text) is not None and 0 < int(text) <= _MOST_PORT
 
 
 def _of_labels(value: Node) -> Iterator[tuple[Node, str]]:
@@ -101,8 +132,10 @@ def _of_labels(value: Node) -> Iterator[tuple[Node, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what is wrong with files; return the exit status."""
-    found = [problem for path in arguments or sys.argv[1:] for problem in problems(Path(path))]
-    print("\n".join(found))
+    paths = [Path(path) for path in arguments or sys.argv[1:]]
+    found = [problem for path in paths for problem in problems(path)]
+    for line in found or [note for path in paths for note in notes(path)]:
+        print(line)
     return 1 if found else 0
 
 
