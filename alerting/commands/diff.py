@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ml_monitoring.alerting.operate import promtool
 from ml_monitoring.alerting.operate.changes import Version, compare
 from ml_monitoring.exporter import differences
 from ml_monitoring.exporter.errors import UsageError
@@ -40,7 +41,10 @@ def run(options: argparse.Namespace) -> int:
     if kinds[0] != kinds[1]:
         problem = f"OLD is {kinds[0]} and NEW {kinds[1]}, which cannot be compared"
         raise UsageError([f"{problem}: give two folders, or twice the same file"])
-    report = compare(old, new, everything=options.all)
+    # Those of OLD are what Prometheus has, or has refused already.
+    known = [rule for group in old.groups for rule in group["rules"]]
+    changed = [{"rules": [rule for rule in group["rules"] if rule not in known]} for group in new.groups]
+    report = compare(old, new, everything=options.all, refused=promtool.refused(changed))
     print(report or "No differences.")
     return 1 if report and options.exit_code else 0
 

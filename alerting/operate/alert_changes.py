@@ -11,9 +11,9 @@ from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.model.promql import matchers_changed, normalised
 from ml_monitoring.alerting.operate import contents, limits
 from ml_monitoring.alerting.operate.alertmanager_changes import LATER, OTHERWISE, SOONER
-from ml_monitoring.alerting.operate.reach import name_alerts
+from ml_monitoring.alerting.operate.reach import name_alerts, name_some
 from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.differences import Change, few, together
+from ml_monitoring.exporter.differences import Change, together
 
 Json = dict[str, Any]
 
@@ -73,13 +73,17 @@ def rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
 
 
 def starting_over(
-    alerts: Mapping[str, tuple[Json, Json]], versions: tuple[Sequence[Json], Sequence[Json]]
+    alerts: Mapping[str, tuple[Json, Json]],
+    versions: tuple[Sequence[Json], Sequence[Json]],
+    *,
+    everything: bool = False,
 ) -> list[Change]:
     """Return which alerts Prometheus takes for others than before, so that what fires ends and fires again.
 
     Args:
         alerts: The rule before and after, by the name of the alert.
         versions: The groups of rules before and after.
+        everything: Whether to name each of many.
     """
     groups = [
         {id(rule): str(group.get("name")) for group in version for rule in group["rules"]} for version in versions
@@ -96,7 +100,10 @@ def starting_over(
             found.setdefault(why, []).append(name)
     rules = {name: new for name, (_old, new) in alerts.items()}
     return [
-        Change(name_alerts(names, rules), f"({why}): what fires is reported as ended, and again after its `for`")
+        Change(
+            name_alerts(names, rules, everything=everything),
+            f"({why}): what fires is reported as ended, and again after its `for`",
+        )
         for why, names in found.items()
     ]
 
@@ -114,7 +121,7 @@ def short(changes: Sequence[Change], number: int) -> Iterator[Change]:
     alike: dict[tuple[str, str, str], list[str]] = {}
     for change in waking:
         alike.setdefault((change.what, change.old, change.new), []).append(change.where)
-    yield from (Change(", ".join(few(names, _MOST_NAMED)), *same) for same, names in alike.items())
+    yield from (Change(name_some(names, _MOST_NAMED), *same) for same, names in alike.items())
     others = sorted((change for change in changes if change not in waking), key=_order)
     kinds: dict[str, list[Change]] = {}
     for change in together(others, f"of {number} alerts"):

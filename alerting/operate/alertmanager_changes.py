@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -23,6 +24,11 @@ OTHERWISE: Final = "Changed otherwise"
 _RESOLVE: Final = "resolve_timeout"
 # What goes to the receivers of teams, by the severity at the end of their names.
 _OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", "info": "info alerts of"}
+# Options without which the other side refuses what is sent; the address of Slack is a secret, too.
+_CREDENTIALS: Final = re.compile(
+    r"^(?:http_config|slack_api_url(?:_file)?|api_url(?:_file)?|smtp_auth_\w+|auth_\w+)$"
+    r"|(?:credentials|password|token|secret|key)(?:_file)?$|\b(?:authorization|basic_auth|oauth2|tls_config)\b"
+)
 # What is said by itself; of other sections only the keys are: they may hold passwords.
 _APART: Final = frozenset({"route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals"})
 
@@ -39,7 +45,7 @@ def compare(
         said: What is said already of waits and mute times.
     """
     if old is None or new is None:
-        return [Change("alertmanager.yml", "no longer written" if new is None else "added")] if old is not new else []
+        return [Change("alertmanager.yml", "added")] if new is not None else []
     groups = {
         "receivers": [
             *(change for change in shared_changes(old, new) if not _is_loss(change)),
@@ -55,6 +61,12 @@ def compare(
         change for noun, changes in groups.items() for change in (changes if everything else together(changes, noun))
     ]
     return [*found, *_sections(old, new)]
+
+
+def is_of_credentials(change: Change) -> bool:
+    """Tell whether a change is one of what Alertmanager logs on with: with a wrong one nothing arrives."""
+    _kind, _, keys = change.what.partition("changed (")
+    return bool(keys) and any(map(_CREDENTIALS.search, keys.partition(")")[0].split(", ")))
 
 
 def _is_said(change: Change, said: Collection[ShiftedRoute]) -> bool:
@@ -162,7 +174,7 @@ def _receivers(old: Json, new: Json) -> Iterator[Change]:
                 # What came or went of all is said once.
                 if len(one) - shared[0].get(kind, 0) != len(other) - shared[1].get(kind, 0):
                     yield Change(where, f"channels of {_channel(kind)} changed", str(len(one)), str(len(other)))
-            elif keys := sorted({key for pair in zip(one, other, strict=True) for key in _differing(*pair)}):
+            elif keys := sorted({key for pair in zip(one, other, strict=True) for key in _paths(*pair)}):
                 # The name of a channel of Slack is no secret.
                 names = [
                     ", ".join(str(each["channel"]) for each in of_it if each.get("channel")) for of_it in (one, other)
@@ -240,6 +252,16 @@ def _channel(kind: str) -> str:
 
 def _differing(old: Json, new: Json) -> list[str]:
     return [key for key in {**old, **new} if old.get(key) != new.get(key)]
+
+
+def _paths(old: Json, new: Json) -> Iterator[str]:
+    """Yield which options differ, those of options with a dot between."""
+    for key in _differing(old, new):
+        one, other = old.get(key), new.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from (f"{key}.{below}" for below in _paths(one, other))
+        else:
+            yield str(key)
 
 
 def _text(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.notifications import SEVERITIES
@@ -57,7 +58,9 @@ class Version:
     others: Mapping[str, str] = field(default_factory=dict)
 
 
-def compare(old: Version, new: Version, *, everything: bool = False) -> str:
+def compare(
+    old: Version, new: Version, *, everything: bool = False, refused: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Return the differences as Markdown, what matters most first; empty when there are none.
 
     Args:
@@ -65,6 +68,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         new: After.
         everything: Whether to list what is counted otherwise: recording rules, links, texts, and each alert of many
             with the same change.
+        refused: Why Prometheus refuses the expression of a new rule, by the name of the rule.
     """
     raw = contents.differences(*((one.groups, one.alertmanager, one.others) for one in (old, new)))
     if not raw:
@@ -84,7 +88,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     silent = alertmanager_changes.lost_channels(old.alertmanager, new.alertmanager)
     lost_by_all = alertmanager_changes.lost_by_all(old.alertmanager, new.alertmanager)
     reaches = Reaches(old.alertmanager, new.alertmanager)
-    moved = reaches.moved(pairs, silent)
+    moved = reaches.moved(pairs, silent, everything=everything)
     # None where it is not known whom an alert notifies.
     unheard = {name for name in removed if reaches.before(before[name]) == {}}
     unheard |= {name for name in added if reaches.after(after[name]) == {}}
@@ -94,8 +98,9 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     }
     gone = {name: Change(name, f"removed ({_whom(before[name])})") for name in removed}
     muted = inhibition_changes.changes(old.alertmanager, new.alertmanager, pairs, everything=everything)
-    times = mute_times.changes(old.alertmanager, new.alertmanager, kept)
-    groups = [*_group_changes(old.groups, new.groups)]
+    mutings = inhibition_changes.by_labels(old.alertmanager, new.alertmanager, pairs, everything=everything)
+    times = mute_times.changes(old.alertmanager, new.alertmanager, kept, everything=everything)
+    groups = [*_group_changes(old.groups, new.groups, everything=everything)]
     others = [
         *alertmanager_changes.compare(
             old.alertmanager,
@@ -109,13 +114,26 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         ),
         *_file_changes(old.others, new.others),
     ]
+    credentials = [change for change in others if alertmanager_changes.is_of_credentials(change)]
+    others = [change for change in others if change not in credentials]
     directed = by_direction(rules)
     for title, of_reach in ((SOONER, moved.sooner), (LATER, moved.later), (OTHERWISE, moved.otherwise)):
         found = directed[title] if everything else [*short(directed[title], len(pairs))]
-        directed[title] = [*found, *through[title], *of_reach, *muted.get(title, ()), *times[title]]
+        directed[title] = [
+            *found,
+            *through[title],
+            *of_reach,
+            *muted.get(title, ()),
+            *mutings.get(title, ()),
+            *times[title],
+        ]
     ended = [
+        *(
+            Change(name, f"Prometheus will not load the rules, as its expression is none: {why}")
+            for name, why in refused.items()
+        ),
         *loading.problems(old.alertmanager, new.alertmanager),
-        *inhibition_changes.muted_for_ever(old.alertmanager, new.alertmanager, pairs),
+        *inhibition_changes.muted_for_ever(old.alertmanager, new.alertmanager, pairs, everything=everything),
     ]
     dead = [
         Change(renamed.get(name, name), f"can never fire again: it reads {what}")
@@ -129,6 +147,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     kinds = Counter(change.what.partition(" ")[0] for change in records)
     counts = {
         "receivers": {"left without a channel": len(silent)},
+        "credentials": {"changed": len(credentials)},
         "alerts": {
             "added": len(added),
             "removed": len(removed),
@@ -138,6 +157,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             "reading changed recording rules": len(reading),
             "reaching fewer channels": moved.losing,
             "reaching further channels": moved.gaining,
+            "reaching another place": moved.moving,
             "reaching channels at other times": moved.shifting,
             "with other links or texts": len({change.where for change in texts}),
         },
@@ -156,6 +176,8 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             *_few([name for name in gone if name not in unheard], gone, before, "removed", everything=everything),
             *moved.lost,
         ],
+        "Notify you only if the new credentials are right": credentials,
+        "Notify elsewhere": moved.instead,
         "May notify you from now on": [
             *_few([name for name in come if name not in unheard], come, after, "added", everything=everything),
             *moved.gained,
@@ -163,7 +185,9 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         "Renamed alerts": [Change(one, f"is called **{other}**") for one, other in renamed.items()],
         **directed,
         "Start over when Prometheus reads the new rules": starting_over(
-            {renamed.get(name, name): pair for name, pair in pairs.items()}, (old.groups, new.groups)
+            {renamed.get(name, name): pair for name, pair in pairs.items()},
+            (old.groups, new.groups),
+            everything=everything,
         ),
         "Added or removed, notifying nobody": [
             *_few([name for name in come if name in unheard], come, after, "added", everything=everything),
@@ -245,14 +269,31 @@ def _renamed(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str,
     return found
 
 
-def _group_changes(old: Sequence[Json], new: Sequence[Json]) -> Iterator[Change]:
+def _group_changes(old: Sequence[Json], new: Sequence[Json], *, everything: bool) -> Iterator[Change]:
     """Return what changed of groups that are there before and after, such as how often they are evaluated."""
     before, after = ({str(group.get("name")): group for group in groups} for groups in (old, new))
-    for name in (name for name in before if name in after):
+    kept = [name for name in before if name in after]
+    found = []
+    for name in kept:
         for key in sorted({*before[name], *after[name]} - {"rules"}):
             one, other = before[name].get(key), after[name].get(key)
             if contents.duration(one) != contents.duration(other):
-                yield from value_change(f"group {name}", key, one, other)
+                if key == "interval":
+                    default = "global.evaluation_interval"
+                    found.append(
+                        Change(
+                            f"group {name}",
+                            "is evaluated every (`interval`)",
+                            str(one or default),
+                            str(other or default),
+                        )
+                    )
+                else:
+                    found += value_change(f"group {name}", key, one, other)
+    same = {replace(change, where="") for change in found}
+    if not everything and len(same) == 1 and len(found) == len(kept) > 1:
+        found = [replace(same.pop(), where=f"each of all {len(kept)} groups")]
+    yield from found
 
 
 def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from ml_monitoring.alerting.generate.inhibition import MATCHER, matches
@@ -62,9 +63,10 @@ def changes(
     gained = [one for one in after if one not in became.values()]
     most = sys.maxsize if everything else _MOST_NAMED
     names = {name: new_rule for name, (_old, new_rule) in alerts.items()}
+    shown = partial(_shown, alerts=names, everything=everything)
     if len(lost) + len(gained) <= most:
-        found[SOONER] += [_shown("removed", before[one], effects[0][one], names) for one in lost]
-        found[LATER] += [_shown("added", after[one], effects[1][one], names) for one in gained]
+        found[SOONER] += [shown("removed", before[one], effects[0][one]) for one in lost]
+        found[LATER] += [shown("added", after[one], effects[1][one]) for one in gained]
     else:
         changed = min(len(lost), len(gained))
         numbers = {SOONER: ("removed", len(lost) - changed), LATER: ("added", len(gained) - changed)}
@@ -73,13 +75,77 @@ def changes(
     return found if everything else {title: [*together(of_it, "inhibitions")] for title, of_it in found.items()}
 
 
-def muted_for_ever(old: Json | None, new: Json | None, alerts: Mapping[str, tuple[Json, Json]]) -> list[Change]:
+def by_labels(
+    old: Json | None, new: Json | None, alerts: Mapping[str, tuple[Json, Json]], *, everything: bool = False
+) -> dict[str, list[Change]]:
+    """Return which alerts mute others, or no more, as the labels of one changed, such as its severity.
+
+    Args:
+        old: Alertmanager's configuration before; None where there is none.
+        new: The same after.
+        alerts: The rules before and after, by the name of the alert.
+        everything: Whether to name each of many.
+    """
+    found: dict[str, list[Change]] = {SOONER: [], LATER: []}
+    if old is None or new is None or all(labels_of(one) == labels_of(other) for one, other in alerts.values()):
+        return found
+    # Labels that come from the expression: those that it or the texts name, and those of all that is scraped.
+    known = {
+        name: dict.fromkeys(("job", "instance", *(label for rule in pair for label in _named(rule))), "any")
+        for name, pair in alerts.items()
+    }
+    before, after = ({name: known[name] | labels_of(pair[place]) for name, pair in alerts.items()} for place in (0, 1))
+    was, would, now = _mutings(old, before), _mutings(old, after), _mutings(new, after)
+    rules = {name: new_rule for name, (_old, new_rule) in alerts.items()}
+    changed = [name for name in alerts if before[name] != after[name]]
+    for title, pairs_of_it, word in ((SOONER, was - would - now, "no longer "), (LATER, (now - was) & would, "")):
+        for name in changed:
+            muted = sorted(target for source, target in pairs_of_it if source == name)
+            # What both have by their labels is said of the one that mutes.
+            muting = sorted(source for source, target in pairs_of_it if target == name and source not in changed)
+            for names, verb in ((muted, "mutes {}"), (muting, "is muted while {} fires")):
+                if names:
+                    what = verb.format(name_alerts(names, rules, everything=everything))
+                    what = f"is no longer{what.removeprefix('is')}" if word and what.startswith("is ") else word + what
+                    found[title].append(Change(name, f"{what}, by its other labels"))
+    return found
+
+
+def _named(rule: Json) -> list[str]:
+    texts = " ".join(map(str, (rule.get("annotations") or {}).values()))
+    return [*re.findall(r"\w+", str(rule.get("expr", ""))), *re.findall(r"\$labels\.(\w+)", texts)]
+
+
+def _mutings(config: Json, alerts: Mapping[str, Mapping[str, str]]) -> set[tuple[str, str]]:
+    """Return which alert mutes which, where all labels that it takes are known of both."""
+    found: set[tuple[str, str]] = set()
+    for rule in mappings(config.get("inhibit_rules")):
+        sources, targets = (
+            {name for name, labels in alerts.items() if _matches(matchers(rule, f"{side}_match"), labels)}
+            for side in ("source", "target")
+        )
+        equal = listed(rule.get("equal"))
+        found |= {
+            (source, target)
+            for source in sources
+            for target in targets
+            # Two that match both sides mute each other never.
+            if not {source, target} <= sources & targets
+            and all(alerts[source].get(label) == alerts[target].get(label) for label in equal)
+        }
+    return found
+
+
+def muted_for_ever(
+    old: Json | None, new: Json | None, alerts: Mapping[str, tuple[Json, Json]], *, everything: bool = False
+) -> list[Change]:
     """Return the alerts that are never sent from now on, as one that always fires mutes them.
 
     Args:
         old: Alertmanager's configuration before; None where there is none.
         new: The same after.
         alerts: The rules before and after, by the name of the alert.
+        everything: Whether to name each of many.
     """
     before, after = (
         _muted_for_ever(config or {}, {name: pair[place] for name, pair in alerts.items()})
@@ -91,7 +157,10 @@ def muted_for_ever(old: Json | None, new: Json | None, alerts: Mapping[str, tupl
             by_source.setdefault(after[name], []).append(name)
     rules = {name: new_rule for name, (_old, new_rule) in alerts.items()}
     return [
-        Change(name_alerts(names, rules), f"never sent: muted by an inhibition while {source} fires, which is always")
+        Change(
+            name_alerts(names, rules, everything=everything),
+            f"never sent: muted by an inhibition while {source} fires, which is always",
+        )
         for source, names in by_source.items()
     ]
 
@@ -142,11 +211,13 @@ def _direction(old: _Effect, new: _Effect) -> str | None:
     return LATER if more else SOONER if less else OTHERWISE
 
 
-def _shown(word: str, rule: Json, effect: _Effect, alerts: Mapping[str, Json]) -> Change:
+def _shown(word: str, rule: Json, effect: _Effect, alerts: Mapping[str, Json], *, everything: bool) -> Change:
     change = Change("inhibition", word, "", _inhibition(rule))
     if not effect.is_named:
         return change
-    muted, firing = (name_alerts(sorted(one), alerts) for one in (effect.targets, effect.sources))
+    muted, firing = (
+        name_alerts(sorted(one), alerts, everything=everything) for one in (effect.targets, effect.sources)
+    )
     return replace(change, what=f"{word}, by which {muted} may be muted while {firing} fires")
 
 

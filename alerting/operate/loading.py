@@ -12,7 +12,9 @@ Json = dict[str, Any]
 
 
 def problems(old: Json | None, new: Json | None) -> list[Change]:
-    """Return what a route names that there is not, and was none of before."""
+    """Return that there is no configuration any more, or what a route names that there is not, and was not before."""
+    if old is not None and new is None:
+        return [Change("alertmanager.yml", "no longer written: Alertmanager has nothing to load, and notifies nobody")]
     before, after = (dict.fromkeys(_unknown(config or {})) for config in (old, new))
     return [
         Change("alertmanager.yml", f"Alertmanager will not load it: a route names the {one}, which there is not")

@@ -20,13 +20,16 @@ _WORDS: Final = {"days_of_month": "days of the month ", "months": "months ", "ye
 _DAY: Final = 24 * 60
 
 
-def changes(old: Json | None, new: Json | None, alerts: Mapping[str, Json]) -> dict[str, list[Change]]:
+def changes(
+    old: Json | None, new: Json | None, alerts: Mapping[str, Json], *, everything: bool = False
+) -> dict[str, list[Change]]:
     """Return the changes of mute times by whether alerts come sooner or later, under what that is called.
 
     Args:
         old: Alertmanager's configuration before; None where there is none.
         new: The same after.
         alerts: The alerts as they are afterwards.
+        everything: Whether to name each of many.
     """
     found: dict[str, list[Change]] = {SOONER: [], LATER: [], OTHERWISE: []}
     if old is None or new is None:
@@ -36,7 +39,7 @@ def changes(old: Json | None, new: Json | None, alerts: Mapping[str, Json]) -> d
     for name in {**before, **after}:
         one, other = before.get(name), after.get(name)
         if one != other:
-            muted = _named(name, new, alerts)
+            muted = _named(name, new, alerts, everything=everything)
             word = "added" if one is None else "removed" if other is None else "changed"
             change = Change(f"time {name}", f"{word}{f' for {muted}' * bool(muted)}", _shown(one), _shown(other))
             way = _direction(one, other) if one and other and (name in muting) != (name in sending) else OTHERWISE
@@ -57,7 +60,7 @@ def _used(config: Json, key: str) -> Iterator[str]:
         yield from map(str, names if isinstance(names, list) else ())
 
 
-def _named(name: str, config: Json, alerts: Mapping[str, Json]) -> str:
+def _named(name: str, config: Json, alerts: Mapping[str, Json], *, everything: bool) -> str:
     """Return which alerts are not sent in a time, or in no other."""
     try:
         names = [
@@ -68,7 +71,7 @@ def _named(name: str, config: Json, alerts: Mapping[str, Json]) -> str:
     except (ValueError, TypeError, AttributeError, KeyError, re.error):
         # `amtool` names what Alertmanager would not read.
         return ""
-    return name_alerts(names, alerts)
+    return name_alerts(names, alerts, everything=everything)
 
 
 def _direction(old: Any, new: Any) -> str:

@@ -61,6 +61,23 @@ def refuse_broken(thresholds: Thresholds) -> None:
         raise ConfigError(problems)
 
 
+def refused(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return why promtool does not parse the expression of a rule, by the rule's name; nothing without promtool."""
+    rules = [rule for group in groups for rule in group["rules"]]
+    if shutil.which("promtool") is None:
+        return {}
+    names = [str(rule.get("alert") or rule.get("record")) for rule in rules]
+    # Each alone, so that its number in what is said is that of the rule.
+    listed = [
+        {"name": str(number), "rules": [{"record": "x", "expr": str(one.get("expr"))}]}
+        for number, one in enumerate(rules)
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "rules.yml").write_text(yaml.safe_dump({"groups": listed}), encoding="utf-8")
+        said = _promtool("check", "rules", "--lint=none", "rules.yml", directory=Path(name))
+    return {names[int(found[1])]: found[2] for found in _OF_GROUP.finditer(said)}
+
+
 def _broken(asked: Sequence[Asked]) -> Iterator[str]:
     """Yield the sentence about each expression and template that promtool does not parse."""
     groups = [{"name": str(number), "rules": [one.rule]} for number, one in enumerate(asked)]

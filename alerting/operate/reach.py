@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Final
 
@@ -96,10 +96,12 @@ class Moved:
     sooner: list[Change]
     later: list[Change]
     otherwise: list[Change]
+    instead: list[Change]
     _: KW_ONLY
     losing: int
     gaining: int
     shifting: int
+    moving: int
     routes: frozenset[ShiftedRoute]
 
 
@@ -123,15 +125,18 @@ class Reaches:
         """Return what an alert reaches now; None where its routes cannot be followed."""
         return self._of(rule, 1)
 
-    def moved(self, alerts: Mapping[str, tuple[Json, Json]], silent: Collection[str]) -> Moved:
+    def moved(
+        self, alerts: Mapping[str, tuple[Json, Json]], silent: Collection[str], *, everything: bool = False
+    ) -> Moved:
         """Return which alerts reach fewer or other channels, those with the same change in one line.
 
         Args:
             alerts: The rule before and after, by the name of the alert.
             silent: Receivers that were left without a channel, of which it is said already.
+            everything: Whether to name each of many.
         """
-        found: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {}, {})
-        lost, gained, sooner, later, otherwise = found
+        found: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {}, {}, {})
+        lost, gained, sooner, later, otherwise, instead = found
         routes: set[ShiftedRoute] = set()
         for name, (old, new) in alerts.items():
             before, after = self.before(old), self.after(new)
@@ -155,6 +160,11 @@ class Reaches:
             if elsewhere:
                 otherwise.setdefault(f"reaches {_named(new for _old, new in elsewhere)}{_OTHER_FILE}", []).append(name)
             kept |= {other: (before[one], after[other]) for one, other in elsewhere}
+            for one, other in _by_the_same_receiver(gone, come, before, after):
+                kept[other] = (before[one], after[other])
+                where = str(other) if str(one) != str(other) else f"{other} at another address"
+                what = f"reaches {where}, no longer {one if where == str(other) else 'at the former'}"
+                instead.setdefault(what, []).append(name)
             if gone and not after:
                 if not {stop.receiver for stop in stops(self._configs[1] or {}, labels_of(new))} <= {*silent}:
                     lost.setdefault(f"reaches no channel any more (before: {_named(gone)})", []).append(name)
@@ -168,14 +178,17 @@ class Reaches:
                 (later if is_later else sooner).setdefault(what, []).append(name)
         rules = {name: new for name, (_old, new) in alerts.items()}
         lists = [
-            [Change(name_alerts(names, rules), _agreeing(what, names)) for what, names in of_it.items()]
+            [
+                Change(name_alerts(names, rules, everything=everything), _agreeing(what, names))
+                for what, names in of_it.items()
+            ]
             for of_it in found
         ]
-        losing, gaining, shifting = (
+        losing, gaining, shifting, moving = (
             len({name for of_it in kinds for names in of_it.values() for name in names})
-            for kinds in ((lost,), (gained,), (sooner, later))
+            for kinds in ((lost,), (gained,), (sooner, later), (instead,))
         )
-        return Moved(*lists, losing=losing, gaining=gaining, shifting=shifting, routes=frozenset(routes))
+        return Moved(*lists, losing=losing, gaining=gaining, shifting=shifting, moving=moving, routes=frozenset(routes))
 
     def _of(self, rule: Json, version: int) -> dict[ReachedChannel, ReachedWhen] | None:
         config = self._configs[version]
@@ -209,6 +222,27 @@ def _by_other_files(
     """Take away, and yield, the channels of which no more is known than that another file holds their address."""
     for one in [*gone]:
         if other := next((other for other in come if one.may_be(other)), None):
+            gone.remove(one)
+            come.remove(other)
+            yield one, other
+
+
+def _by_the_same_receiver(
+    gone: list[ReachedChannel],
+    come: list[ReachedChannel],
+    before: Mapping[ReachedChannel, ReachedWhen],
+    after: Mapping[ReachedChannel, ReachedWhen],
+) -> Iterator[tuple[ReachedChannel, ReachedChannel]]:
+    """Take away, and yield, the channels that are another place of the same receiver, its only ones of a kind."""
+
+    def key(one: ReachedChannel, when: Mapping[ReachedChannel, ReachedWhen]) -> tuple[str, str, str]:
+        return one.kind, one.receiver, when[one].receiver
+
+    keys = [[key(one, when) for one in channels] for channels, when in ((gone, before), (come, after))]
+    for one in [*gone]:
+        same = key(one, before)
+        if keys[0].count(same) == keys[1].count(same) == 1:
+            other = next(other for other in come if key(other, after) == same)
             gone.remove(one)
             come.remove(other)
             yield one, other
@@ -298,17 +332,26 @@ def _named(channels: Iterable[ReachedChannel], when: Mapping[ReachedChannel, Rea
     )
 
 
-def name_alerts(names: list[str], rules: Mapping[str, Json]) -> str:
+def name_alerts(names: list[str], rules: Mapping[str, Json], *, everything: bool = False) -> str:
     """Return the names of alerts; of many the severities and teams that they are all the alerts of."""
+    if everything:
+        return ", ".join(names)
     if len(names) > _MOST_NAMED:
         kinds = Counter(_kind(rules[name]) for name in names)
         if kinds == {kind: number for kind, number in Counter(map(_kind, rules.values())).items() if kind in kinds}:
             teams: dict[str, list[str]] = {}
             for severity, team in kinds:
                 teams.setdefault(severity, []).append(team)
-            of_it = "; ".join(f"{severity} of {', '.join(sorted(found))}" for severity, found in teams.items())
-            return f"all {len(names)} alerts that are {of_it}"
-    return ", ".join(few(names, _MOST_NAMED))
+            if len(names) == len(rules):
+                return f"all {len(names)} alerts"
+            of_it = " and ".join(f"{severity} ({', '.join(sorted(found))})" for severity, found in teams.items())
+            return f"all {len(names)} alerts of severity {of_it}"
+    return name_some(names, _MOST_NAMED)
+
+
+def name_some(names: Sequence[str], most: int) -> str:
+    """Return so many names at most, and what lists the others."""
+    return f"{', '.join(few(names, most))}{' (`--all` names them)' * (len(names) > most)}"
 
 
 def _agreeing(what: str, names: list[str]) -> str:
@@ -317,4 +360,4 @@ def _agreeing(what: str, names: list[str]) -> str:
 
 def _kind(rule: Json) -> tuple[str, str]:
     labels = rule.get("labels") or {}
-    return str(labels.get("severity", "no severity")), str(labels.get("team", "no team"))
+    return str(labels.get("severity", "unset")), str(labels.get("team", "no team"))

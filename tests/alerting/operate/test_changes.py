@@ -530,7 +530,10 @@ def test_files_that_another_folder_lacks_and_those_of_git(tmp_path: Path, capsys
     (new / "notifications.tmpl").write_text("other", encoding="utf-8")
     assert main(["diff", str(tmp_path / "old"), str(new), "--exit-code"]) == 1
     assert capsys.readouterr().out.splitlines()[4:] == [
-        "- **alertmanager.yml** no longer written",
+        "- **alertmanager.yml** no longer written: Alertmanager has nothing to load, and notifies nobody",
+        "",
+        "### Alertmanager and other files",
+        "",
         "- **notifications.tmpl** changed",
         "- **prometheus.yml** no longer written",
     ]
@@ -589,3 +592,28 @@ def test_a_folder_is_not_compared_with_one_of_its_files_nor_rules_with_a_configu
         assert capsys.readouterr().err == (
             f"error: {kinds}, which cannot be compared: give two folders, or twice the same file\n"
         )
+
+
+def test_another_interval_of_all_groups_is_one_line_in_words() -> None:
+    old, new = (
+        Version([{"name": name, "rules": [rule(name)]} | more for name in ("a", "b")])
+        for more in ({}, {"interval": "2m"})
+    )
+    assert lines(old, new) == [
+        "- groups: 1 changed",
+        "",
+        "### Changed otherwise",
+        "",
+        "- **each of all 2 groups** is evaluated every (`interval`): `global.evaluation_interval` → `2m`",
+    ]
+
+
+def test_promql_that_prometheus_will_not_load_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, expr in (("old", "heat > 20"), ("new", "sum(heat > 20")):
+        groups = [{"name": "g", "rules": [rule("Hot", expr), rule("Cold")]}]
+        (tmp_path / f"{name}.yml").write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
+    assert main(["diff", str(tmp_path / "old.yml"), str(tmp_path / "new.yml")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[said.index("### Notify you no more") + 2] == (
+        "- **Hot** Prometheus will not load the rules, as its expression is none: unclosed left parenthesis"
+    )

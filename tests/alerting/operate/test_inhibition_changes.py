@@ -66,3 +66,34 @@ def test_an_inhibition_that_came_names_the_alerts_that_it_may_mute() -> None:
         "- **inhibition** added, by which Down, Full, Slow may be muted while Down fires: "
         '`alertname="Down", team=~"a|b" mutes team=~"a|b", same job`',
     ]
+
+
+def test_an_alert_of_another_severity_says_what_it_mutes_no_more_and_what_mutes_it() -> None:
+    present = ['mountpoint!=""', 'job!=""']
+    critical = {
+        "source_matchers": ['severity="critical"', *present],
+        "target_matchers": ['severity="warning"', *present],
+        "equal": ["job", "mountpoint"],
+    }
+
+    def version(severity: str) -> Version:
+        alerts = {"Full": (severity, "mountpoint"), "Filling": ("warning", "mountpoint"), "Slow": ("warning", "x")}
+        alerts["Broken"] = ("critical", "mountpoint")
+        listed = [
+            {
+                "alert": name,
+                "expr": "x",
+                "labels": {"severity": one},
+                "annotations": {"description": f"{{{{ $labels.{label} }}}}"},
+            }
+            for name, (one, label) in alerts.items()
+        ]
+        return Version([{"name": "rules", "rules": listed}], config(critical))
+
+    down = compare(version("critical"), version("warning"))
+    assert "- **Full** no longer mutes Filling, by its other labels" in down
+    assert "- **Full** is muted while Broken fires, by its other labels" in down
+    up = compare(version("warning"), version("critical"))
+    assert "- **Full** mutes Filling, by its other labels" in up
+    assert "- **Full** is no longer muted while Broken fires, by its other labels" in up
+    assert "Slow" not in down + up
