@@ -54,6 +54,7 @@ EXTRAS: Final = {
 _ALSO: Final = {"render": ("pyarrow", "requests")}
 
 _TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _ERRNO: Final = re.compile(r"^\[Errno \d+\] ")
 _FARTHEST: Final = timedelta(days=366)
 
@@ -120,10 +121,24 @@ def days(text: str) -> float:
 
 def duration_or_zero(text: str) -> float:
     """Return the seconds of an argument that may be 0, for `type=`."""
+    if _NUMBER.fullmatch(text) and float(text):
+        raise argparse.ArgumentTypeError(f"{text!r} has no unit: write it as 500ms, 30s, 5m, 6h or 1d")
     try:
         return durations.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of an argument such as `90s`, or of a number alone, for `type=`."""
+    return positive(text) if _NUMBER.fullmatch(text) else duration(text)
+
+
+def within_a_year(text: str) -> float:
+    """Return the seconds of an argument that is a duration of a year at most, for `type=`."""
+    if (found := duration(text)) > _FARTHEST.total_seconds():
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than a year")
+    return found
 
 
 def coming_moment(text: str) -> datetime:

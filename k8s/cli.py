@@ -84,7 +84,7 @@ def _chart(options: argparse.Namespace) -> int:
     thresholds = own.load_to_write(options, CHART)
     files.write(files.files(thresholds), options.output_dir)
     folder = options.output_dir
-    _say_written(folder, CHART, "a chart", f"helm template ml-monitoring {folder} --kube-version 1.30")
+    _say_written(folder, "a chart", f"helm template ml-monitoring {folder} --kube-version 1.30")
     if given := queries.values(thresholds):
         print(f"Queries are settings of the exporter, and so values, beside Secrets with their addresses:\n\n{given}")
     return 0
@@ -104,7 +104,7 @@ def _manifests(options: argparse.Namespace) -> int:
     if dashboards is None:
         write_pages(options.output_dir / "dashboards", thresholds)
     write.write(files, options.output_dir)
-    _say_written(options.output_dir, BASE, "a base", f"kubectl kustomize {options.output_dir}")
+    _say_written(options.output_dir, "a base", f"kubectl kustomize {options.output_dir}")
     if options.dashboards and not (listing := options.output_dir / options.dashboards / "kustomization.yaml").is_file():
         print(f"note: --dashboards: there is no {listing} yet; `dashboards generate` writes it", file=sys.stderr)
     if given := queries.settings(thresholds):
@@ -112,6 +112,5 @@ def _manifests(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say_written(folder: Path, committed: Path, what: str, command: str) -> None:
-    if folder.resolve() != committed.resolve():
-        print(f"{folder}: {what}; look at it with: {command} | less")
+def _say_written(folder: Path, what: str, command: str) -> None:
+    print(f"{folder}: {what}; look at it with: {command} | less")

@@ -51,6 +51,9 @@ def test_wrong_usage_is_answered_with_what_was_typed(module: str) -> None:
         ("-v serve", "-v belongs behind the command: ml-monitoring serve --log.level ..."),
         ("alerts maintenance --duration 1h", "the following arguments are required: --reason REASON"),
         ("dashboards prove --wait x", "argument --wait: 'x': not a duration: write it as 30s, 5m, 6h, 1d or 1h30m"),
+        ("dashboards prove --slow 500", "argument --slow: '500' has no unit: write it as 500ms, 30s, 5m, 6h or 1d"),
+        ("alerts test-fire --wait 5x", "argument --wait: '5x': not a duration: write it as 30s, 5m, 6h, 1d or 1h30m"),
+        ("alerts maintenance --reason x --duration 400d", "argument --duration: '400d' is longer than a year"),
     ],
 )
 def test_wrong_usage_is_said_below_one_line(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

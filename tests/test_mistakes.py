@@ -318,7 +318,7 @@ def test_no_setting_is_answered_with_a_regular_expression() -> None:
 
 @pytest.mark.parametrize("name", ["shop orders", "1"])
 def test_a_metric_cannot_have_any_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["new", "metric", name]) == 1
+    assert main(["new", "metric", name]) == 2
     assert capsys.readouterr().err == f"error: {name}: a name has letters, digits and _ only, and no digit first\n"
 
 

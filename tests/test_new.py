@@ -376,5 +376,5 @@ def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> 
 def test_a_name_that_cannot_be_is_refused(
     arguments: str, problem: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    assert problem in new(arguments, tmp_path, environment, status=1)
+    assert problem in new(arguments, tmp_path, environment, status=2)
     assert list(tmp_path.iterdir()) == []

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--channel", metavar="NAME", help="a channel of the settings; refuses what never reaches it")
     parser.add_argument(
-        "--wait", type=command_line.positive, default=90, metavar="SECONDS", help="for the delivery (default: 90)"
+        "--wait", type=command_line.seconds, default=90, metavar="TIME", help="for the delivery (default: 90s)"
     )
 
 
@@ -56,14 +56,16 @@ def run(options: argparse.Namespace) -> int:
     for kind in sorted(lines, key=lambda kind: (kind != first, kind not in outcome.answered, kind)):
         print(f"  {kind}: {lines[kind]}")
     for receiver, seconds in outcome.late.items():
-        print(f"  {receiver}: not within {options.wait:g} s: it waits {durations.format_seconds(seconds)} (group_wait)")
+        wait, needed = map(durations.format_seconds, (options.wait, seconds))
+        print(f"  {receiver}: not within {wait}: it waits {needed} (group_wait)")
     if missing:
         print(f"Not delivered through channel {options.channel}: this Alertmanager has not loaded it")
         return 1
     # Through what only escalations reach, nothing is sent before.
     later = [seconds for name, seconds in outcome.late.items() if name.endswith(ESCALATION)]
     if asked and severity not in asked.severities and later:
-        print(f"Not known: only escalations reach channel {options.channel}; give --wait more than {max(later):g}")
+        needed = durations.format_seconds(max(later))
+        print(f"Not known: only escalations reach channel {options.channel}; give --wait more than {needed}")
         return 1
     if not outcome.kinds and not outcome.late:
         print(f"Not delivered: {_why_nothing(thresholds, team, severity)}")
@@ -111,12 +113,16 @@ def _lines(outcome: Outcome, wait: float) -> Iterator[tuple[str, str]]:
             said = "Alertmanager tries on, and its log says why they fail"
             yield kind, f"nothing arrived, {tried:.0f} attempts failed; {said}"
         else:
-            yield kind, f"nothing was tried in {wait:g} s: is it silenced, or its team in a mute time?"
+            yield (
+                kind,
+                f"nothing was tried in {durations.format_seconds(wait)}: is it silenced, or its team in a mute time?",
+            )
 
 
 def _verdict(outcome: Outcome) -> str:
     if not outcome.kinds:
-        return f"Not known: nothing was due in this time; give --wait more than {min(outcome.late.values()):g}"
+        needed = durations.format_seconds(min(outcome.late.values()))
+        return f"Not known: nothing was due in this time; give --wait more than {needed}"
     mark = f"look for {TEST_FIRE}={outcome.mark}, which only this alert has"
     if outcome.silences:
         return f"Not delivered: it is silenced by {', '.join(outcome.silences)}"

@@ -38,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--duration",
-        type=command_line.duration,
+        type=command_line.within_a_year,
         required=True,
         metavar="DURATION",
-        help="how long from its start, such as 2h",
+        help="how long from its start, such as 2h; a year at most",
     )
     parser.add_argument("--reason", required=True, type=_reason, help="why, for those who see the silence")
     add_labels(

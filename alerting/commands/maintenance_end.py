@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labels
 from ml_monitoring.alerting.operate import maintenance
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         # One that has ended is no mistake.
         known |= {silence.id for silence in client.silences(("expired",)) if maintenance.is_maintenance(silence)}
     unknown = [given for given in options.ids if given not in known]
-    if not silences and not unknown:
+    if not silences and not unknown and not options.labels:
         print("There is no such maintenance to end." if all_of_them else "There is no maintenance to end.")
     for silence in all_of_them:
         if silence not in silences:
@@ -55,9 +56,19 @@ def run(options: argparse.Namespace) -> int:
     if others := len(found) - len(all_of_them):
         which = "1 silence of others stays" if others == 1 else f"{others} silences of others stay"
         print(f"{which}: listed by {command_line.spelled('alerts', 'silences')}")
+    if options.labels and not silences and not options.ids:
+        given = " and ".join(f"{name}={value}" for name, value in options.labels)
+        raise MonitorError(f"no maintenance was begun with --label {given}; {_labels(all_of_them)}")
     if unknown:
         raise MonitorError(f"there is no maintenance to end with the ID {', '.join(unknown)}")
     return 0
+
+
+def _labels(silences: Sequence[Silence]) -> str:
+    known = sorted({whose for one in silences if (whose := maintenance.own_labels(one))})
+    if not silences:
+        return "there is none in force or planned"
+    return f"those that there are have {'; '.join(known)}" if known else "those that there are have no labels"
 
 
 def _described(silence: Silence) -> str:

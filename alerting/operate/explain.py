@@ -19,7 +19,7 @@ from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, mutes_of, stop
 from ml_monitoring.alerting.services.adapter import unmeasured
 from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.errors import ConfigError, UsageError
 from ml_monitoring.exporter.settings_file import Layers, Place
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
@@ -28,7 +28,7 @@ LATENCY: Final = "MlApiLatencyHigh"
 _OF_ALERT: Final = {"threshold": "threshold", "deviations": "confidence"}
 
 
-class UnknownAlertError(MonitorError):
+class UnknownAlertError(UsageError):
     """Report a name that no enabled alert has."""
 
 
@@ -36,7 +36,8 @@ def enabled_alerts(names: Sequence[str], thresholds: Thresholds) -> list[BoundAl
     """Return the alerts with these names; all enabled ones where none is named.
 
     Raises:
-        UnknownAlertError: No enabled alert has one of the names.
+        UnknownAlertError: No alert has one of the names.
+        ConfigError: All that have them are switched off.
     """
     enabled = {alert.name: alert for alert in load_alerts(thresholds)}
     known = [alert.name for alert in (*ALERTS, *thresholds.own_alerts)]
@@ -46,7 +47,8 @@ def enabled_alerts(names: Sequence[str], thresholds: Thresholds) -> list[BoundAl
             f"{name} {off.format(name) if name in known else f'does not exist{suggestion_or_all(name, known)}'}"
             for name in unknown
         )
-        raise UnknownAlertError("; ".join(why))
+        # One that is switched off is so by the settings.
+        raise (ConfigError if {*unknown} <= {*known} else UnknownAlertError)([*why])
     return [alert for alert in enabled.values() if not names or alert.name in names]
 
 

@@ -115,11 +115,16 @@ def has_labels(silence: Silence, labels: Sequence[tuple[str, str]]) -> bool:
 def whose(silence: Silence) -> str:
     """Return in words which alerts a maintenance silences."""
     teams, own = _parted(silence)
-    labels = ", ".join(f"{matcher['name']}={' or '.join(_values(matcher))}" for matcher in own)
+    labels = own_labels(silence)
     if any(matcher["name"] == "team" for matcher in own):
         # Which are those of one team.
         return f"alerts with {labels}"
     return f"alerts of {', '.join(teams) or 'everybody who uses this Alertmanager'}{' with ' * bool(labels)}{labels}"
+
+
+def own_labels(silence: Silence) -> str:
+    """Return the labels with which a maintenance was begun; empty where it has none."""
+    return ", ".join(f"{matcher['name']}={' or '.join(_values(matcher))}" for matcher in _parted(silence)[1])
 
 
 def matcher_text(matcher: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ import sys
 from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options, split_panel
 from ml_monitoring.exporter import command_line
-from ml_monitoring.exporter.errors import ConfigError, MonitorError
+from ml_monitoring.exporter.errors import MonitorError, UsageError
 
 HELP = "write a panel's data as CSV, JSON or Parquet"
 DESCRIPTION = "Run a panel's queries and transformations and write the resulting table."
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     dashboard_name, panel_name = split_panel(options.panel)
     if not panel_name:
-        raise ConfigError([f"{options.panel}: write it as UID/PANEL, the panel by id or title"])
+        raise UsageError([f"{options.panel}: write it as UID/PANEL, the panel by id or title"])
     dashboard = find(options, [dashboard_name])[0]
     panel = dashboard.panel(panel_name)
     queries = query_options(options)
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         options.out.write_bytes(content)
     elif options.format == "parquet" and sys.stdout.isatty():
-        raise ConfigError(["Parquet is not for a terminal: give --out FILE"])
+        raise UsageError(["Parquet is not for a terminal: give --out FILE"])
     else:
         sys.stdout.buffer.write(content)
     return 0

@@ -85,7 +85,7 @@ def add_prometheus(parser: argparse.ArgumentParser) -> None:
         help=f"default: ${_PROMETHEUS_VARIABLE} or {DEFAULT_URL}",
     )
     parser.add_argument(
-        "--timeout", type=command_line.positive, default=30.0, help="seconds for one query (default: 30)"
+        "--timeout", type=command_line.seconds, default=30.0, metavar="TIME", help="for one query (default: 30s)"
     )
     parser.add_argument(
         "--scrape-interval",
@@ -179,10 +179,26 @@ def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] =
     Args:
         options: What `add_source` added.
         dashboards: Of which one at least must have each selected variable; none for no check.
-    """
-    from ml_monitoring.dashboards.render.variables import parse_selected  # noqa: PLC0415  # only where it is needed
 
-    result = replace(live_options(options), start=options.start, end=options.end, selected=parse_selected(options.var))
+    Raises:
+        UsageError: A time or a variable has another form.
+        ConfigError: No dashboard has a variable.
+    """
+    # Only where they are needed.
+    from ml_monitoring.dashboards.render.errors import RenderError  # noqa: PLC0415
+    from ml_monitoring.dashboards.render.intervals import parse_moment  # noqa: PLC0415
+    from ml_monitoring.dashboards.render.variables import parse_selected  # noqa: PLC0415
+
+    live = live_options(options)
+    try:
+        result = replace(live, start=options.start, end=options.end, selected=parse_selected(options.var))
+    except RenderError as error:
+        raise UsageError([str(error)]) from None
+    for option, moment in (("--from", options.start), ("--to", options.end)):
+        try:
+            parse_moment(moment or "now", now=live.now)
+        except RenderError as error:
+            raise UsageError([f"{option}: {error}"]) from None
     if dashboards and (problems := result.unknown_variables(list(dashboards))):
         raise ConfigError(problems)
     return result
@@ -250,9 +266,9 @@ def grafana(options: argparse.Namespace) -> Grafana:
         if not value
     ]
     if missing:
-        raise ConfigError(missing)
+        raise UsageError(missing)
     if problem := problem_of(options.url):
-        raise ConfigError([f"{_given_by('--url', _URL_VARIABLE, options.url)}: {problem}"])
+        raise UsageError([f"{_given_by('--url', _URL_VARIABLE, options.url)}: {problem}"])
     token = _read_token(Path(options.token_file))
     if options.ca_file is not None:
         _check_authority(options.ca_file)

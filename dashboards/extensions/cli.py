@@ -118,7 +118,7 @@ def add_commands(commands: command_line.Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if problem := _name_problem(options.kind, options.name):
-        raise ConfigError([f"{options.name}: {problem}"])
+        raise UsageError([f"{options.name}: {problem}"])
     if options.uri is not None:
         _check_uri(options.uri)
     if options.metric is not None and options.kind == "page" and options.python:

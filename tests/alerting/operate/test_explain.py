@@ -115,7 +115,7 @@ def test_a_budget_that_can_never_burn_so_fast_is_noted(tmp_path: Path, capsys: p
 
 
 def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "Zzz"]) == 1
+    assert main(["explain", "Zzz"]) == 2
     assert capsys.readouterr().err.startswith(
         "error: Zzz does not exist; there are: MlMonitoringWatchdog, MlMonitoringDown,"
     )

@@ -144,6 +144,10 @@ def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys:
     ended, *others = capsys.readouterr().out.splitlines()
     goes_on = sorted(f"Goes on: {described[team]}" for team in ("growth", "platform"))
     assert (ended, sorted(others)) == (f"Ended: {described['mlops']}", goes_on)
+    assert main(["maintenance-end", address, "--label=team=mlop"]) == 1
+    assert capsys.readouterr().err == (
+        "error: no maintenance was begun with --label team=mlop; those that there are have team=growth; team=platform\n"
+    )
     assert main(["maintenance-end", address, ids["growth"]]) == 0
     assert capsys.readouterr().out == f"Ended: {described['growth']}\nGoes on: {described['platform']}\n"
     assert main(["maintenance-end", address, "no-such-id"]) == 1

@@ -204,18 +204,18 @@ def test_a_delivery_is_counted_when_the_alert_is_due_and_by_the_kinds_of_its_own
             assert main([*arguments, "--wait=20"]) == 0
             assert capsys.readouterr().out.splitlines()[1:] == [
                 "  slack: 1 sent, 0 failed",
-                "  escalation: not within 20 s: it waits 30m (group_wait)",
+                "  escalation: not within 20s: it waits 30m (group_wait)",
                 "Delivered: each channel that was due took it",
             ]
             # Asked about is what nothing was sent through yet.
             assert main([*arguments, "--wait=20", f"--settings={own}", "--channel=calls"]) == 1
             assert capsys.readouterr().out.splitlines()[-1] == (
-                "Not known: only escalations reach channel calls; give --wait more than 1800"
+                "Not known: only escalations reach channel calls; give --wait more than 30m"
             )
             assert main([*arguments, "--wait=1"]) == 1
             assert sorted(capsys.readouterr().out.splitlines()[1:]) == [
-                "  escalation: not within 1 s: it waits 30m (group_wait)",
-                "  growth-critical: not within 1 s: it waits 2s (group_wait)",
-                "Not known: nothing was due in this time; give --wait more than 2",
+                "  escalation: not within 1s: it waits 30m (group_wait)",
+                "  growth-critical: not within 1s: it waits 2s (group_wait)",
+                "Not known: nothing was due in this time; give --wait more than 2s",
             ]
             assert "TestAlert" in slack.posts[0].body

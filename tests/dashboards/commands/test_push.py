@@ -448,7 +448,7 @@ def test_what_is_no_grafana_is_reported_in_a_sentence(push: Push, capsys: pytest
         server.shutdown()
         thread.join()
     assert push("--url", url) == 1
-    assert push("--url", "grafana.example.org") == 1
+    assert push("--url", "grafana.example.org") == 2
     page, gone, moved, refused, no_address = capsys.readouterr().err.splitlines()
     assert page == f"error: GET /api/org: the answer is a page for people; is {url} Grafana's address?"
     assert gone == "error: GET /api/org: 502 Bad Gateway"
@@ -482,13 +482,13 @@ def test_the_token_is_needed_and_never_printed(
 ) -> None:
     for name in ("GRAFANA_TOKEN_FILE", "GRAFANA_TOKEN", "GRAFANA_URL"):
         monkeypatch.delenv(name, raising=False)
-    assert main(["push"]) == 1
+    assert main(["push"]) == 2
     assert capsys.readouterr().err == (
         "error: --url: not given, and GRAFANA_URL is not set\n"
         "error: --token-file: not given, and GRAFANA_TOKEN_FILE is not set\n"
     )
     monkeypatch.setenv("GRAFANA_TOKEN", "glsa_very_secret")
-    assert main(["push", f"--url={grafana.url}"]) == 1
+    assert main(["push", f"--url={grafana.url}"]) == 2
     assert capsys.readouterr().err == (
         "error: --token-file: not given, and GRAFANA_TOKEN_FILE is not set; GRAFANA_TOKEN, which is set, is not read\n"
     )

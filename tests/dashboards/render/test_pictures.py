@@ -285,10 +285,22 @@ def test_what_cannot_be_read_is_said(store: Store, tmp_path: Path, capsys: pytes
         ([str(tmp_path / "bad.json")], "bad.json: cannot be read as JSON"),
         ([str(tmp_path / "other.json")], "other.json: is no dashboard"),
         (["nowhere"], "no dashboard 'nowhere': neither a file nor a known uid; there are: "),
-        ([str(good), "--from", "soon"], "'soon' is no time"),
         ([str(good), "--var", "x=1"], "--var x: none of the dashboards has it"),
         ([str(good), "--panel", "Z"], "page has no panel 'Z'; it has 1 (S)"),
         ([str(good), "--prometheus", "http://127.0.0.1:1"], "http://127.0.0.1:1 cannot be reached"),
     ):
         assert main(["render", *range_of(store), *arguments, "--out", str(tmp_path)]) == 1
+        assert message in capsys.readouterr().err
+    for arguments, message in (
+        (["--from", "soon"], "error: --from: 'soon' is no time"),
+        (["--to", "later"], "error: --to: 'later' is no time"),
+        (["--var", "x"], "error: --var x: write it as NAME=VALUE"),
+        (["--timeout", "5"], ""),
+        (["--timeout", "5x"], "argument --timeout: '5x': not a duration"),
+    ):
+        try:
+            status = main(["render", *range_of(store), str(good), *arguments, "--out", str(tmp_path)])
+        except SystemExit as ended:
+            status = int(str(ended.code))
+        assert status == (2 if message else 0)
         assert message in capsys.readouterr().err
