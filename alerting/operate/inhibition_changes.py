@@ -107,7 +107,7 @@ def by_labels(
                 if names:
                     what = verb.format(name_alerts(names, rules, everything=everything))
                     what = f"is no longer{what.removeprefix('is')}" if word and what.startswith("is ") else word + what
-                    found[title].append(Change(name, f"{what}, by its other labels"))
+                    found[title].append(Change(name, f"{what}, as its labels changed"))
     return found
 
 

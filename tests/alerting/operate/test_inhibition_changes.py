@@ -91,9 +91,9 @@ def test_an_alert_of_another_severity_says_what_it_mutes_no_more_and_what_mutes_
         return Version([{"name": "rules", "rules": listed}], config(critical))
 
     down = compare(version("critical"), version("warning"))
-    assert "- **Full** no longer mutes Filling, by its other labels" in down
-    assert "- **Full** is muted while Broken fires, by its other labels" in down
+    assert "- **Full** no longer mutes Filling, as its labels changed" in down
+    assert "- **Full** is muted while Broken fires, as its labels changed" in down
     up = compare(version("warning"), version("critical"))
-    assert "- **Full** mutes Filling, by its other labels" in up
-    assert "- **Full** is no longer muted while Broken fires, by its other labels" in up
+    assert "- **Full** mutes Filling, as its labels changed" in up
+    assert "- **Full** is no longer muted while Broken fires, as its labels changed" in up
     assert "Slow" not in down + up
