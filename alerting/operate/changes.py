@@ -123,7 +123,7 @@ def compare(
             *found,
             *through[title],
             *of_reach,
-            *muted.get(title, ()),
+            *muted[title],
             *mutings.get(title, ()),
             *times[title],
         ]
@@ -273,23 +273,18 @@ def _group_changes(old: Sequence[Json], new: Sequence[Json], *, everything: bool
     """Return what changed of groups that are there before and after, such as how often they are evaluated."""
     before, after = ({str(group.get("name")): group for group in groups} for groups in (old, new))
     kept = [name for name in before if name in after]
-    found = []
+    found: list[Change] = []
     for name in kept:
         for key in sorted({*before[name], *after[name]} - {"rules"}):
             one, other = before[name].get(key), after[name].get(key)
             if contents.duration(one) != contents.duration(other):
-                if key == "interval":
-                    default = "global.evaluation_interval"
-                    found.append(
-                        Change(
-                            f"group {name}",
-                            "is evaluated every (`interval`)",
-                            str(one or default),
-                            str(other or default),
-                        )
-                    )
-                else:
-                    found += value_change(f"group {name}", key, one, other)
+                where = f"group {name}"
+                times = [str(each or "global.evaluation_interval") for each in (one, other)]
+                found += (
+                    [Change(where, "is evaluated every (`interval`)", *times)]
+                    if key == "interval"
+                    else value_change(where, key, one, other)
+                )
     same = {replace(change, where="") for change in found}
     if not everything and len(same) == 1 and len(found) == len(kept) > 1:
         found = [replace(same.pop(), where=f"each of all {len(kept)} groups")]

@@ -98,15 +98,17 @@ def by_labels(
     was, would, now = _mutings(old, before), _mutings(old, after), _mutings(new, after)
     rules = {name: new_rule for name, (_old, new_rule) in alerts.items()}
     changed = [name for name in alerts if before[name] != after[name]]
-    for title, pairs_of_it, word in ((SOONER, was - would - now, "no longer "), (LATER, (now - was) & would, "")):
+    for title, mutings, active, passive in (
+        (SOONER, was - would - now, "no longer mutes {}", "is no longer muted while {} fires"),
+        (LATER, (now - was) & would, "mutes {}", "is muted while {} fires"),
+    ):
         for name in changed:
-            muted = sorted(target for source, target in pairs_of_it if source == name)
+            muted = sorted(target for source, target in mutings if source == name)
             # What both have by their labels is said of the one that mutes.
-            muting = sorted(source for source, target in pairs_of_it if target == name and source not in changed)
-            for names, verb in ((muted, "mutes {}"), (muting, "is muted while {} fires")):
+            muting = sorted(source for source, target in mutings if target == name and source not in changed)
+            for names, words in ((muted, active), (muting, passive)):
                 if names:
-                    what = verb.format(name_alerts(names, rules, everything=everything))
-                    what = f"is no longer{what.removeprefix('is')}" if word and what.startswith("is ") else word + what
+                    what = words.format(name_alerts(names, rules, everything=everything))
                     found[title].append(Change(name, f"{what}, as its labels changed"))
     return found
 

@@ -63,34 +63,32 @@ def refuse_broken(thresholds: Thresholds) -> None:
 
 def refused(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return why promtool does not parse the expression of a rule, by the rule's name; nothing without promtool."""
-    rules = [rule for group in groups for rule in group["rules"]]
     if shutil.which("promtool") is None:
         return {}
-    names = [str(rule.get("alert") or rule.get("record")) for rule in rules]
-    # Each alone, so that its number in what is said is that of the rule.
-    listed = [
-        {"name": str(number), "rules": [{"record": "x", "expr": str(one.get("expr"))}]}
-        for number, one in enumerate(rules)
-    ]
-    with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "rules.yml").write_text(yaml.safe_dump({"groups": listed}), encoding="utf-8")
-        said = _promtool("check", "rules", "--lint=none", "rules.yml", directory=Path(name))
-    return {names[int(found[1])]: found[2] for found in _OF_GROUP.finditer(said)}
+    rules = [rule for group in groups for rule in group["rules"]]
+    _said, found = _unparsed([{"record": "x", "expr": str(rule.get("expr"))} for rule in rules])
+    return {str(rules[number].get("alert") or rules[number].get("record")): why for number, why in found}
 
 
 def _broken(asked: Sequence[Asked]) -> Iterator[str]:
     """Yield the sentence about each expression and template that promtool does not parse."""
-    groups = [{"name": str(number), "rules": [one.rule]} for number, one in enumerate(asked)]
+    said, found = _unparsed([one.rule for one in asked])
+    if said and not found:
+        raise MonitorError(f"promtool refuses the PromQL of your own files:\n{said}")
+    for number, why in found:
+        one = asked[number]
+        hint = _VARIABLES if "$" in QUOTED.sub("", one.expr) else ""
+        yield one.problem(templates.of_go(why) if one.template else f"no PromQL: {why}{hint}")
+
+
+def _unparsed(rules: Sequence[Mapping[str, Any]]) -> tuple[str, list[tuple[int, str]]]:
+    """Return what promtool says of rules, and of it which ones it does not parse, by their places, and why."""
+    # Each in a group of its own, by the name of which it is found again.
+    groups = [{"name": str(number), "rules": [rule]} for number, rule in enumerate(rules)]
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "own.yml").write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
         said = _promtool("check", "rules", "--lint=none", "own.yml", directory=Path(name))
-    found = list(_OF_GROUP.finditer(said))
-    if said and not found:
-        raise MonitorError(f"promtool refuses the PromQL of your own files:\n{said}")
-    for match in found:
-        one = asked[int(match[1])]
-        hint = _VARIABLES if "$" in QUOTED.sub("", one.expr) else ""
-        yield one.problem(templates.of_go(match[2]) if one.template else f"no PromQL: {match[2]}{hint}")
+    return said, [(int(found[1]), found[2]) for found in _OF_GROUP.finditer(said)]
 
 
 _VARIABLES: Final = (

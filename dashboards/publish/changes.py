@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ml_monitoring.dashboards.publish.fields import field_changes
 from ml_monitoring.dashboards.publish.looks import is_of_looks
-from ml_monitoring.dashboards.publish.values import SAME_QUERY, changed_query, changed_values, one_to_one, text_of
+from ml_monitoring.dashboards.publish.values import SAME_QUERY, changed_query, changed_values, renamed_keys, text_of
 from ml_monitoring.dashboards.publish.variables import listed_changes, renamed_variables, still_read, with_names
 from ml_monitoring.dashboards.publish.words import in_words
 from ml_monitoring.exporter.differences import Change
@@ -196,11 +196,7 @@ def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
         words = " and ".join(word for word, happened in (("moved", moved), ("resized", resized)) if happened)
         yield Change(name, words, _place(old), _place(new))
     before, after = _queries(old), _queries(new)
-    gone, come = (
-        {ref_id: one[ref_id] for ref_id in one if ref_id not in other}
-        for one, other in ((before, after), (after, before))
-    )
-    for ref_id, called in one_to_one(gone, come).items():
+    for ref_id, called in renamed_keys(before, after).items():
         yield Change(name, f"query {ref_id} is called {called} now")
         del before[ref_id], after[called]
     for ref_id in sorted({*before, *after}):

@@ -109,7 +109,7 @@ def _is_default(part: Json, path: str, key: str, value: Any) -> bool:
     if key == "definition":
         # Grafana's own copy of the query, which is shown in lists.
         return bool(value == _query(part.get("query")))
-    return value in (None, "", [], {}) or any(name in _DEFAULTS and _DEFAULTS[name] == value for name in (path, key))
+    return value in (None, "", [], {}, _DEFAULTS.get(path), _DEFAULTS.get(key))
 
 
 def _is_builtin(part: Any) -> bool:

@@ -118,9 +118,13 @@ def _of_meaning(changes: Iterable[Change]) -> list[Change]:
     ]
 
 
+def _word(change: Change) -> str:
+    return change.what.partition(" ")[0]
+
+
 def _verb(change: Change) -> str:
     """Return the kind of a change; all of a panel that is there before and after are one."""
-    word = change.what.partition(" ")[0]
+    word = _word(change)
     return word if word in ("added", "removed", "renamed", "title") else "changed"
 
 
@@ -251,7 +255,7 @@ def _is_part(change: Change) -> bool:
 
 def _changed(changes: Iterable[Change]) -> dict[str, list[str]]:
     """Return panels with what is other in them, those with no more than another query by themselves."""
-    found = _kinds(change for change in changes if change.what.partition(" ")[0] in _MEANING)
+    found = _kinds(change for change in changes if _word(change) in _MEANING)
     asking = [where for where, kinds in found.items() if kinds == ["query"]]
     return {
         "changed": [f"{where} ({', '.join(kinds)})" for where, kinds in found.items() if where not in asking],
@@ -265,7 +269,7 @@ def _others(changes: Iterable[Change]) -> list[str]:
     said = {
         change.where
         for change in changes
-        if not _is_part(change) and (_verb(change) != "changed" or change.what.partition(" ")[0] in _MEANING)
+        if not _is_part(change) and (_verb(change) != "changed" or _word(change) in _MEANING)
     }
     found = _kinds(change for change in changes if _verb(change) == "changed" and change.where not in said)
     return [f"{where} ({', '.join(kinds)})" for where, kinds in found.items()]

@@ -16,7 +16,8 @@ _CUSTOM: Final = (
 _OPTIONS: Final = (
     r"alignValue|bar(?:Radius|Width)|cell(?:Gap|Height)|color|colorMode|displayMode|exemplars|graphMode|groupWidth"
     r"|justifyMode|legend\.(?!calcs)|minViz\w+|orientation|percentChangeColorMode|prettifyLogMessage|rowHeight|rowsFrame"
-    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|textMode|tooltip|wideLayout|wrapLogMessage|xTick\w+|yAxis\.axisPlacement"
+    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|textMode|tooltip|wideLayout|wrapLogMessage"
+    r"|xTick\w+|yAxis\.axisPlacement"
 )
 _OF_LOOKS: Final = re.compile(
     rf"(?:looks of \w+|colou?rs?|iconColor|custom\.(?:{_CUSTOM})|moved|resized|transparent|editable"

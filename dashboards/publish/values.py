@@ -64,11 +64,11 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def one_to_one(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
-    """Return which key of the one has its value in the other, where both have that value once."""
-    values = [*old.values()], [*new.values()]
-    keys = ((key, next((other for other in new if new[other] == value), "")) for key, value in old.items())
-    return {key: other for key, other in keys if all(each.count(old[key]) == 1 for each in values)}
+def renamed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return which keys are others now: those gone whose value is, once in both, that of a key that came."""
+    gone, come = ([key for key in one if key not in other] for one, other in ((old, new), (new, old)))
+    values = [old[key] for key in gone], [new[key] for key in come]
+    return {key: come[values[1].index(old[key])] for key in gone if all(each.count(old[key]) == 1 for each in values)}
 
 
 def _or_opposite(value: Any, other: Any) -> Any:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ml_monitoring.dashboards.publish.values import changed_values, one_to_one, text_of
+from ml_monitoring.dashboards.publish.values import changed_values, renamed_keys, text_of
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ def listed_changes(kind: str, old: Any, new: Any) -> Iterator[Change]:
 
 def renamed_variables(old: Json, new: Json) -> dict[str, str]:
     """Return which variables of a page have another name afterwards, and are the same but for it."""
-    return _renamed(*(_by_name((page.get("templating") or {}).get("list")) for page in (old, new)))
+    return _renamed(_variables(old), _variables(new))
 
 
 def still_read(old: Json, new: Json, panels: Iterable[Json]) -> Iterator[Change]:
@@ -59,20 +59,21 @@ def still_read(old: Json, new: Json, panels: Iterable[Json]) -> Iterator[Change]
         new: The same afterwards.
         panels: All panels afterwards.
     """
-    before, after = (_by_name((page.get("templating") or {}).get("list")) for page in (old, new))
-    for name in sorted(before.keys() - after.keys()):
+    for name in sorted(_variables(old).keys() - _variables(new).keys()):
         if readers := [str(panel.get("title")) for panel in panels if _reads(panel, name)]:
             yield Change(f"variable {name}", "still read by panels, although it is gone", "", ", ".join(readers))
 
 
 def with_names(panel: Json, renamed: Mapping[str, str], later: Json) -> Json:
     """Return a panel with the names that variables have later, unless it reads the earlier ones later too."""
-    text = json.dumps(panel)
     for name, other in renamed.items():
         if not _reads(later, name):
-            text = _reference(name).sub(rf"\g<1>{other}", text)
-    changed: Json = json.loads(text)
-    return changed
+            panel = json.loads(_reference(name).sub(rf"\g<1>{other}", json.dumps(panel)))
+    return panel
+
+
+def _variables(page: Json) -> dict[str, Json]:
+    return _by_name((page.get("templating") or {}).get("list"))
 
 
 def _by_name(parts: Any) -> dict[str, Json]:
@@ -80,15 +81,11 @@ def _by_name(parts: Any) -> dict[str, Json]:
 
 
 def _renamed(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, str]:
-    gone, come = (
-        {name: _nameless(one[name]) for name in one if name not in other}
-        for one, other in ((before, after), (after, before))
+    nameless = (
+        {name: {key: value for key, value in one.items() if key not in _NAMES} for name, one in variables.items()}
+        for variables in (before, after)
     )
-    return one_to_one(gone, come)
-
-
-def _nameless(variable: Json) -> Json:
-    return {key: value for key, value in variable.items() if key not in _NAMES}
+    return renamed_keys(*nameless)
 
 
 def _reads(panel: Json, variable: str) -> bool:

@@ -63,7 +63,7 @@ def _doubt(target: str) -> str:
         return (
             "is the container of Prometheus itself there; name the service's container, or an address of this machine"
         )
-    if not target.rpartition("]")[2].rpartition(":")[1]:
+    if _port(target) is None:
         return "has no port: that of http or https is taken, 80 or 443"
     return ""
 
@@ -109,8 +109,14 @@ def _of_targets(value: Node) -> Iterator[tuple[Node, str]]:
             host = _ADDRESS.fullmatch(target.value)
             cure = f"write {host[1] if host else 'them alone'}; another scheme or path is a label, {_AS_LABELS}"
             yield target, f"targets: must be host:port, without scheme and path: {cure}"
-        elif (port := target.value.rpartition("]")[2].partition(":"))[1] and not _is_port(port[2]):
+        elif (port := _port(target.value)) is not None and not _is_port(port):
             yield target, f"targets: {target.value}: is no host:port with a port from 1 to {_MOST_PORT}"
+
+
+def _port(target: str) -> str | None:
+    """Return the port of an address; None where it has none."""
+    _host, colon, port = target.rpartition("]")[2].partition(":")
+    return port if colon else None
 
 
 def _is_port(text: str) -> bool:
