@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ from typing import Self
 
 _LOG_TAIL_LINES = 20
 _POLL_SECONDS = 0.05
+# Below those that systems give to connections, one of which could take a port before its server listens.
+_PORTS = range(10_000, 32_768)
 
 
 class ProcessError(Exception):
@@ -28,10 +31,8 @@ class ProcessError(Exception):
 
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # By the system's random numbers, so that processes with the same seed do not choose the same.
+    return next(filter(port_is_free, random.SystemRandom().sample(_PORTS, 100)))
 
 
 def port_is_free(port: int) -> bool:
