@@ -9,15 +9,6 @@ from ml_monitoring.exporter.logs import event
 _log = logging.getLogger("ml_monitoring.exporter.test")
 
 
-@pytest.fixture(autouse=True)
-def _restored_logging() -> object:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def _line(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err.rstrip("\n")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -92,12 +91,6 @@ def wsgi(recorder: Recorder, **hooks: Any) -> None:
 def requests(recorder: Recorder) -> list[float]:
     samples = parse(recorder.exposition().body.decode())
     return [value for (name, _), value in samples.items() if name == "ml_http_requests_total" and value]
-
-
-@pytest.fixture(autouse=True)
-def _leave_requests_out(caplog: pytest.LogCaptureFixture) -> None:
-    # Other tests may have set the level to that of httpx's line for each request.
-    caplog.set_level(logging.WARNING)
 
 
 @pytest.mark.parametrize("serve", [asgi, wsgi])

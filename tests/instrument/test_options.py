@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -452,8 +451,6 @@ def test_a_variant_without_a_request_is_noticed_and_no_failure(caplog: pytest.Lo
 
 
 def test_a_variant_after_the_end_of_a_request_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
-    # Other tests may have set the level to that of what the client does.
-    caplog.set_level(logging.WARNING)
     app, recorder = FastAPI(), Recorder(registry=CollectorRegistry())
     instrument(app, recorder)
 

@@ -36,17 +36,17 @@ class ExporterProcess:
         self.process = subprocess.Popen([*limited, "--config", str(config)], stderr=self._output, env=environ, cwd=cwd)
         self.url = self.wait_for_log("url=").split("url=")[1].split()[0]
 
-    def wait_for_log(self, text: str, timeout: float = 60) -> str:
-        """Return the first line of the log that holds the text."""
-        deadline = time.monotonic() + timeout
+    def wait_for_log(self, *texts: str) -> str:
+        """Return the first line of the log that holds all the texts; a number alone may be a part of its time."""
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             for line in self.log.read_text().splitlines():
-                if text in line:
+                if all(text in line for text in texts):
                     return line
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)
-        raise AssertionError(f"no {text!r} in the log:\n{self.log.read_text()}")
+        raise AssertionError(f"no {texts} in the log:\n{self.log.read_text()}")
 
     def get(self, path: str, **options: Any) -> requests.Response:
         """Ask the exporter."""

@@ -231,19 +231,19 @@ def test_a_fault_is_an_error_that_names_the_server_and_no_secret(
 
 # What stands before a server, in nginx's words; why nothing can be read then, and what the log says.
 IN_FRONT = {
-    "the token ended": ('if ($http_authorization != "Bearer another") {{ return 401; }}', Reason.AUTH, "401"),
-    "too many": ("add_header Retry-After 1 always; return 429;", Reason.READ, "429"),
-    "broken": ("return 500;", Reason.READ, "500"),
-    "MLflow is not there": ("proxy_pass http://127.0.0.1:{nobody};", Reason.READ, "502"),
+    "the token ended": ('if ($http_authorization != "Bearer another") {{ return 401; }}', Reason.AUTH, ": 401"),
+    "too many": ("add_header Retry-After 1 always; return 429;", Reason.READ, ": 429"),
+    "broken": ("return 500;", Reason.READ, ": 500"),
+    "MLflow is not there": ("proxy_pass http://127.0.0.1:{nobody};", Reason.READ, ": 502"),
     "MLflow does not answer": (
         "proxy_pass http://127.0.0.1:{silent}; proxy_read_timeout 1s;",
-        *(Reason.TIMEOUT, "504"),
+        *(Reason.TIMEOUT, ": 504"),
     ),
     "a login that answers": (
         "default_type text/html; return 200 '<!doctype html><title>Sign in</title>';",
-        *(Reason.AUTH, "answers with a page for people, not with JSON"),
+        *(Reason.AUTH, " answers with a page for people, not with JSON"),
     ),
-    "a login elsewhere": ("return 302 /login?s3cret-token;", Reason.AUTH, "302: leads elsewhere"),
+    "a login elsewhere": ("return 302 /login?s3cret-token;", Reason.AUTH, ": 302: leads elsewhere"),
 }
 _LOCATION = """
 server {{
@@ -305,7 +305,7 @@ def test_what_stands_before_a_server_costs_its_source_alone_and_no_secret(
                 samples = exporter.wait_for(up("gate"), 0)
                 # The last good values, for which it is said that they are not of now, until they are withdrawn.
                 assert _of_store(samples, "gate") in (expected, {}), fault
-                assert gate.url in exporter.wait_for_log(said), fault
+                exporter.wait_for_log(gate.url, said)
                 errors = f'ml_monitoring_source_errors_total{{reason="{reason.value}",source="mlflow/gate"}}'
                 assert exporter.samples()[errors] > 0, fault
                 _wait_for_refreshes(exporter, "beside")
