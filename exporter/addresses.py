@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from ml_monitoring.exporter.values import split_list
 
-PATTERN: Final = r"^(?:[^\[\]:/\s]*|\[[0-9A-Fa-f:.]+(?:%[^\]\s]+)?\]):[0-9]{1,5}$"
+PATTERN: Final = r"^(?:[^\[\]:/\s*]*|\[[0-9A-Fa-f:.]+(?:%[^\]\s]+)?\]):[0-9]{1,5}$"
 _ADDRESS: Final = re.compile(PATTERN)
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _LAST_PORT: Final = 65535
@@ -44,7 +44,8 @@ class ListenAddress:
         """
         host, _, port = text.rpartition(":")
         if not _ADDRESS.fullmatch(text):
-            alone = f"; did you mean :{text}?" if _PORT.fullmatch(text) else ""
+            every = text.removeprefix("*:")
+            alone = f"; did you mean :{every}?" if _PORT.fullmatch(every) else ""
             raise ValueError(f"not an address to listen on: write it as host:port, [::1]:port or :port{alone}")
         if int(port) > _LAST_PORT:
             raise ValueError(f"not an address to listen on: ports end at {_LAST_PORT}")

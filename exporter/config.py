@@ -61,8 +61,9 @@ def _free_path(value: str) -> str:
 
 
 def _bare_host(value: str) -> str:
-    if not value.strip():
-        raise ValueError("is empty: give 0.0.0.0 for all addresses, or 127.0.0.1")
+    if value.strip() in ("", "*"):
+        said = "is no address" if value.strip() else "is empty"
+        raise ValueError(f"{said}: give 0.0.0.0 for all addresses, or 127.0.0.1")
     bare = value.removeprefix("[").removesuffix("]")
     # What is left in brackets is an address of version 6, which has colons of its own.
     if ":" in bare and not is_ipv6(bare):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.settings_hints import ALERTING_KEYS, EXPORTER_KEYS, Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 # Of entry points; here, as sources take long to import.
@@ -39,6 +39,16 @@ _OTHERS: Final[tuple[tuple[int, frozenset[str], str], ...]] = (
         frozenset({"tls_server_config", "basic_auth_users", "http_server_config"}),
         "a file of TLS and users, which --web.config.file takes",
     ),
+    (
+        2,
+        frozenset({"databases", "queries"}),
+        "a file of query-exporter, which `ml-monitoring queries import` turns into settings",
+    ),
+    (
+        1,
+        frozenset({"jobs", "target", "collectors", "collector_name"}),
+        "a file of sql_exporter, which `ml-monitoring queries import` turns into settings",
+    ),
 )
 # What experiments have together; a file of them is a mapping of names.
 _OF_EXPERIMENTS: Final = frozenset({"start", "arms", "metrics"})
@@ -59,13 +69,11 @@ def refuse(path: Path, data: Mapping[str, Any]) -> None:
                 else f"move it into {kind} of the folder that `extensions` in the alerting settings (--settings) names"
             )
             raise ConfigError([f"{path}: this looks like the file of {what}, not like settings; {todo}"])
-    for enough, keys, what in _OTHERS:
-        if len(data.keys() & keys) >= enough:
-            raise ConfigError([f"{path}: this looks like {what}, not like settings"])
+    other = next((what for enough, keys, what in _OTHERS if len(data.keys() & keys) >= enough), "")
     if data and all(isinstance(each, dict) and each.keys() >= _OF_EXPERIMENTS for each in data.values()):
-        raise ConfigError(
-            [f"{path}: this looks like a file of experiments, which sources.experiments.files names, not like settings"]
-        )
+        other = "a file of experiments, which sources.experiments.files names"
+    if other and not data.keys() & (EXPORTER_KEYS | ALERTING_KEYS):
+        raise ConfigError([f"{path}: this does not look like settings, but like {other}"])
 
 
 def of_source(at: Location, message: str, known: Iterable[str], files: Collection[Path]) -> str:

@@ -25,6 +25,8 @@ PREFIX = "ML_MONITORING_"
 # `$${NAME}` stands for the text `${NAME}`.
 _REFERENCE = re.compile(r"(?P<escaped>\$)?\$\{(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?[^}]*\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# As shells and Kubernetes write a variable, where it is a whole part of an address; elsewhere $ is a sign like others.
+_BARE = re.compile(r"[:/@]\$(?:[A-Z_][A-Z0-9_]+|\(\w+\))(?=[:/@?]|$)")
 # As shells write a default that an empty variable keeps away.
 _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[-=]")
 
@@ -100,6 +102,10 @@ class References:
                 self.unresolved.add(location)
             return ""
 
+        if "://" in text and _BARE.search(text):
+            # Not which: it may be a password.
+            self._note(location, "holds a variable that is not filled in: write ${NAME}, or %24 for the sign $ itself")
+            self.unresolved.add(location)
         return _REFERENCE.sub(replaced, text)
 
     def _note(self, location: Location, message: str) -> None:

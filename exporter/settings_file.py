@@ -30,6 +30,7 @@ from ml_monitoring.exporter.settings_hints import (
     choices_at,
     fields_at,
     first_field,
+    instead,
     is_joined,
     is_key_among_names,
     key_suggestion,
@@ -170,14 +171,14 @@ class Layers:
         """Return the sentence about a setting: its place, its dotted location, and what is wrong."""
         place, of_part = self._found(location)
         # A URI in a wrong place can end up as a key, and in the words of what expects something else there.
-        dotted, message = redact(".".join(map(str, location))) or "(top level)", redact(message)
+        dotted, message = redact(".".join(map(str, location))), redact(message)
         if isinstance(secret := self.value(location), FileSecret):
             dotted = f"{dotted}_file"
             said = f"what {secret.path} holds {message}"
             message = said if secret.get_secret_value() else f"{secret.path} is empty"
         # A variable says by its name which setting it is.
         is_said = place is not None and not place.line and not of_part
-        return ": ".join([*([str(place)] if place else []), *([] if is_said else [dotted]), message])
+        return ": ".join([*([str(place)] if place else []), *([] if is_said or not dotted else [dotted]), message])
 
     def sentences(
         self, problems: Iterable[tuple[Location, str]], others: Iterable[tuple[Place, str]] = ()
@@ -264,6 +265,8 @@ class Layers:
 
     def _hint(self, model: type[BaseModel], location: Location) -> str:
         """Return which key may be meant by an unknown one, or where it belongs, as the end of a message."""
+        if said := instead(model, location):
+            return said
         near = key_suggestion(model, location)
         if other_name(model, location):
             return near

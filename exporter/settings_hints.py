@@ -217,9 +217,26 @@ def is_key_among_names(model: type[BaseModel], location: Location) -> bool:
 
 
 # What Prometheus's own exporters have in a file beside the settings.
-_OF_WEB_CONFIG: frozenset[str] = frozenset(
-    {"tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"}
+_OF_WEB_CONFIG = frozenset({"tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"})
+# What others have as keys of one section, a key that only this section has here, and what stands in their place.
+_INSTEAD: tuple[tuple[frozenset[str], str, str], ...] = (
+    (_OF_WEB_CONFIG, "config_file", "it belongs in the file that config_file names"),
+    (_OF_WEB_CONFIG, "web", "it belongs in the file that web.config_file names"),
+    # Of Prometheus's rules.
+    (
+        frozenset({"labels"}),
+        "severity",
+        "severity and team are keys of their own, and `alert_labels` of the settings are labels of all alerts",
+    ),
+    (frozenset({"annotations"}), "summary", "summary and description are keys of their own"),
 )
+
+
+def instead(model: type[BaseModel], location: Location) -> str:
+    """Return what stands in place of a key that others have there, as the end of a message; empty for others."""
+    *above, key = location
+    names = fields_at(model, tuple(above))
+    return next((f"; {said}" for keys, beside, said in _INSTEAD if key in keys and beside in names), "")
 
 
 def other_name(model: type[BaseModel], location: Location) -> str:
@@ -233,8 +250,6 @@ def key_suggestion(model: type[BaseModel], location: Location) -> str:
     """Return which key may be meant by an unknown one."""
     *above, key = location
     names = list(fields_at(model, tuple(above)))
-    if key in _OF_WEB_CONFIG and "config_file" in names:
-        return "; it belongs in the file that config_file names"
     if meant := next(
         (name for name in (other_name(model, location), str(key).removesuffix("_file")) if name in names), ""
     ):

@@ -50,7 +50,7 @@ _MISTAKES: Final[tuple[tuple[tuple[str, ...], Any, str], ...]] = (
     (("sources", "mlflow", "prod", "interval"), 5, "sources.mlflow.prod.interval: is not a duration"),
     (("sources", "mlflow", "prod", "shard"), {"index": 3, "count": 2}, "index 3 is none of 2 shards"),
     (("sources", "mlflow", "prod", "username"), "bob", "username: is for a tracking server"),
-    (("sources", "mlflow", "other", "username"), "bob", "other: password: username and password belong together"),
+    (("sources", "mlflow", "other", "username"), "bob", "other: password: is missing: username and password"),
     (("sources", "queries", "orders", "store"), "variants", "there is no source 'variants' with a database"),
     (("sources", "queries", "orders", "metrics", "9x"), _METRIC, "metrics.9x: a name has letters"),
     (("sources", "queries", "more", "metrics", "a_total"), _METRIC, "metrics.a_total: the name of a gauge"),

@@ -72,7 +72,31 @@ _EXPERIMENT = (
             "sources: {mlflow: {uri: 'jdbc:postgresql://db/mlflow'}}",
             "must hold the address alone, without jdbc: before it",
         ),
-        ("sources: {mlflow: {uri: databricks}}", "mysql:// or sqlite:///, not with databricks"),
+        (
+            "sources: {mlflow: {uri: databricks}}",
+            "mysql:// or sqlite:///, not with databricks: write https://HOST, with a personal token as token or "
+            "MLFLOW_TRACKING_TOKEN",
+        ),
+        (
+            "sources: {mlflow: {uri: 'databricks://profile'}}",
+            "not with databricks: write https://HOST, with a personal token as token or MLFLOW_TRACKING_TOKEN",
+        ),
+        (
+            "sources: {mlflow: {uri: 'mssql://h/d'}}",
+            "not with mssql: another database is read over its tracking server",
+        ),
+        (
+            "sources: {mlflow: {uri: 'https://h', username: bob}}",
+            "sources.mlflow: password: is missing: username and password belong together",
+        ),
+        (
+            "sources: {mlflow: {uri: 'https://h', password: p}}",
+            "sources.mlflow: username: is missing: username and password belong together",
+        ),
+        (
+            "sources: {mlflow: {uri: 'sqlite:////x'}}\nweb: {host: '*'}",
+            "web.host: is no address: give 0.0.0.0 for all addresses, or 127.0.0.1",
+        ),
         (
             "sources: {mlflow: {uri: 'sqlite:////x'}}\nweb: {host: '127.0.0.1:9847'}",
             "web.host: is a name or an address alone: the port stands in port, and no http:// in front",
@@ -410,6 +434,7 @@ _FORMS = "write it as host:port, [::1]:port or :port"
         ("127.0.0.1:99999", "ports end at 65535"),
         (":65536", "ports end at 65535"),
         ("9848", f"{_FORMS}; did you mean :9848?"),
+        ("*:9848", f"{_FORMS}; did you mean :9848?"),
         ("h:²", _FORMS),
         ("http://127.0.0.1:9848", _FORMS),
     ],

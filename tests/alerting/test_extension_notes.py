@@ -63,7 +63,7 @@ def test_a_metric_that_is_nearly_one_of_ours_is_noted(
             ", unit: percent",
             "{file}:7: queries.0.unit: 'percent' is no unit; there are: {units}; one of your own is written suffix:kg",
         ),
-        ("", "{file}:1: (top level): unit: is missing; each of queries may have its own unit"),
+        ("", "{file}:1: unit: is missing; each of queries may have its own unit"),
     ],
 )
 def test_of_the_unit_of_a_column_one_thing_is_said(

@@ -190,6 +190,21 @@ BAD = {
         [f"{FILE}:5: alerts.{ALERT}.threshold: 100 is not a ratio in 0..1"],
     ),
     "a duration": (FILE, "for: 10m", "for: soon", [f"{FILE}:6: for: "]),
+    "labels as in Prometheus's rules": (
+        FILE,
+        "severity: warning",
+        "severity: warning\nlabels: {a: b}",
+        [
+            f"{FILE}:8: labels: unknown key; severity and team are keys of their own, and `alert_labels` of the "
+            "settings are labels of all alerts"
+        ],
+    ),
+    "annotations as in Prometheus's rules": (
+        FILE,
+        "severity: warning",
+        "annotations: {a: b}\nseverity: warning",
+        [f"{FILE}:7: annotations: unknown key; summary and description are keys of their own"],
+    ),
     "a severity": (FILE, "severity: warning", "severity: bad", [f"{FILE}:7: severity: must be"]),
     "a team": (
         FILE,
@@ -289,7 +304,7 @@ def test_all_problems_are_named_at_once_and_nothing_is_written(
     other.write_text((tmp_path / FILE).read_text().replace("treshold", "threshold"), encoding="utf-8")
     assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
-    assert f"{other}:1: (top level): {NAME}\n" in said
+    assert f"{other}:1: {NAME}\n" in said
     assert f"{tmp_path / FILE}:5: treshold: unknown key" in said
     assert "MlMonitoringDown.md: the runbook of MlMonitoringDown cannot be read: No such file or directory; " in said
     assert not (tmp_path / "out").exists()

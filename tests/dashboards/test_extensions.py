@@ -192,7 +192,7 @@ BAD = {
         "{legend: Waiting,",
         f"{SHOP}:23: rows.1.panels.0: unit: is missing",
     ),
-    "a panel without a unit": (PANEL, "unit: count\n", "", f"{PANEL}:1: (top level): unit: is missing"),
+    "a panel without a unit": (PANEL, "unit: count\n", "", f"{PANEL}:1: unit: is missing"),
     "a panel of two things": (
         PANEL,
         "unit: count",

@@ -160,7 +160,7 @@ def test_variables_for_servers_say_nothing_of_a_database() -> None:
         ({"MLFLOW_TRACKING_URI": "https://m.example?token=s3cret"}, "MLFLOW_TRACKING_URI: is no address of a track"),
         (_SERVER | {"MLFLOW_TRACKING_TOKEN": "s3cret two"}, "MLFLOW_TRACKING_TOKEN: is no token"),
         (_SERVER | {"MLFLOW_TRACKING_TOKEN_FILE": "/nonexistent"}, "MLFLOW_TRACKING_TOKEN_FILE: /nonexistent cannot"),
-        (_SERVER | {"MLFLOW_TRACKING_USERNAME": "s3cret"}, "sources.mlflow: password: username and password belong"),
+        (_SERVER | {"MLFLOW_TRACKING_USERNAME": "s3cret"}, "sources.mlflow: password: is missing: username and"),
         (
             _STORE | {"ML_MONITORING_SOURCES__MLFLOW__TOKEN": "s3cret"},
             "ML_MONITORING_SOURCES__MLFLOW__TOKEN: is for a tracking",

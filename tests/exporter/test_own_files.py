@@ -19,6 +19,9 @@ _KINDS = {
 }
 
 
+_IMPORTED = "which `ml-monitoring queries import` turns into settings"
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a metric into a folder of one's own."""
@@ -55,16 +58,33 @@ def test_a_file_of_the_own_folder_is_not_taken_for_settings(kind: str, folder: P
             "a: {start: 2026-01-31, arms: {}, metrics: {}}\n",
             "a file of experiments, which sources.experiments.files names",
         ),
+        ("databases: {}\nmetrics: {}\nqueries: {}\n", f"a file of query-exporter, {_IMPORTED}"),
+        ("jobs: []\n", f"a file of sql_exporter, {_IMPORTED}"),
+        ("global: {}\ntarget: {}\ncollector_files: []\n", f"a file of sql_exporter, {_IMPORTED}"),
+        ("collector_name: a\nmetrics: []\n", f"a file of sql_exporter, {_IMPORTED}"),
     ],
 )
 def test_a_file_of_something_else_is_not_taken_for_settings(text: str, what: str, tmp_path: Path) -> None:
     path = tmp_path / "other.yml"
     path.write_text(text, encoding="utf-8")
-    expected = f"{path}: this looks like {what}, not like settings"
+    expected = f"{path}: this does not look like settings, but like {what}"
     assert read_all(path, environ={}).problems == [expected]
     with pytest.raises(ConfigError) as caught:
         load_layers([path])
     assert caught.value.problems == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("jobs", "; there are: web, log, sources, prometheus, alertmanager"),
+        ("basic_auth_users", "; it belongs in the file that web.config_file names"),
+    ],
+)
+def test_a_key_of_something_else_among_settings_costs_itself_alone(key: str, hint: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(f"sources: {{mlflow: {{uri: 'sqlite:////x'}}}}\n{key}: {{}}\n", encoding="utf-8")
+    assert read_all(path, environ={}).problems == [f"{path}:2: {key}: unknown key{hint}"]
 
 
 @pytest.mark.usefixtures("folder")

@@ -67,6 +67,30 @@ def test_a_variable_that_is_not_set_is_named_with_file_and_line(file: Path) -> N
     )
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://u:$DB_PASSWORD@db/mlflow",
+        "postgresql://u:p@$DB_HOST/mlflow",
+        "postgresql://u:p@db:$(DB_PORT)/mlflow?sslmode=require",
+        "https://mlflow.example/$TEAM",
+    ],
+)
+def test_a_variable_in_the_words_of_a_shell_is_refused(file: Path, uri: str) -> None:
+    file.write_text(f"sources:\n  mlflow:\n    uri: {uri}\n")
+    assert _problems(file) == (
+        f"{file}:3: sources.mlflow.uri: holds a variable that is not filled in: write ${{NAME}}, or %24 for the sign $ "
+        "itself",
+    )
+
+
+@pytest.mark.parametrize("password", ["pa$WORD", "$ecret", "%24DB_PASSWORD", "${FILLED}", "$"])
+def test_a_dollar_sign_may_stand_in_a_password(file: Path, password: str) -> None:
+    file.write_text(f"sources: {{mlflow: {{uri: 'postgresql://u:{password}@db/mlflow'}}}}")
+    uri = password.replace("${FILLED}", "$DB_PASSWORD")
+    assert _section(file, FILLED="$DB_PASSWORD").uri.get_secret_value() == f"postgresql://u:{uri}@db/mlflow"
+
+
 def test_a_secret_may_be_given_by_its_file(file: Path, tmp_path: Path) -> None:
     (tmp_path / "uri").write_text("sqlite:///secret.db\n")
     file.write_text("sources: {mlflow: {uri_file: '${FOLDER}/uri'}}")

@@ -26,7 +26,11 @@ _TAKEN_LABELS = frozenset({"experiment", "metric", "job", "instance", "le", "qua
 _SERVER = re.compile(r"(?i)https?://")
 # A folder, and no file of SQLite whose scheme was forgotten.
 _FILES = re.compile(r"(?i)(file:|\.{0,2}/|~/|mlruns)(?!.*\.(db|sqlite3?)$)")
-_OTHER_DATABASE = re.compile(r"(?i)(mssql|oracle)\b")
+# What else MLflow takes, and how that is read here.
+_OTHERS = {
+    re.compile(r"(?i)(mssql|oracle)\b"): "another database is read over its tracking server",
+    re.compile(r"(?i)databricks\b"): "write https://HOST, with a personal token as token or MLFLOW_TRACKING_TOKEN",
+}
 _OF_SERVERS = (
     *("username", "password", "token", "ca_file", "certificate_file", "key_file", "verify_certificate", "proxy"),
     *("workspaces", "requests_per_minute"),
@@ -52,7 +56,7 @@ def _valid_uri(value: SecretStr) -> SecretStr:
         except ValueError as error:
             # It is no database: what else there is.
             message = str(error).replace(MUST_BEGIN, f"{MUST_BEGIN}http(s)://, ", 1)
-            other = ": another database is read over its tracking server" if _OTHER_DATABASE.match(uri) else ""
+            other = next((f": {said}" for form, said in _OTHERS.items() if form.match(uri)), "")
             raise ValueError(message + other) from None
         return value
     if re.search(r"[\s?#]", uri) or not _has_host(uri):
@@ -207,7 +211,7 @@ class MlflowSettings(SourceSettings):
         if sum(users) > 1:
             yield "token: keep one of token, username and the user in uri"
         if bool(self.username) is not (self.password is not None):
-            yield "password: username and password belong together"
+            yield f"{'password' if self.username else 'username'}: is missing: username and password belong together"
         if self.key_file is not None and self.certificate_file is None:
             yield "key_file: given without certificate_file"
 
