@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
@@ -38,3 +39,25 @@ def test_a_method_may_be_replaced_in_a_test(monkeypatch: pytest.MonkeyPatch, cap
     model = Recorder(registry=CollectorRegistry()).model("m")
     monkeypatch.setattr(model, "record_outcome", lambda _: None)
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("model", "record_predicton", "ModelRecorder has no 'record_predicton'; did you mean 'record_prediction'?"),
+        ("cache", "record_hits", "CacheRecorder has no 'record_hits'; did you mean 'record_hit'?"),
+        ("recorder", "record_outcome", "Recorder has no 'record_outcome': it is a method of ModelRecorder"),
+        ("model", "record_hit", "ModelRecorder has no 'record_hit': it is a method of CacheRecorder"),
+        ("experiment", "zzz", "ExperimentRecorder has no 'zzz'"),
+        ("recorder", "__deepcopy__", "Recorder has no '__deepcopy__'"),
+    ],
+)
+def test_of_a_method_that_there_is_not_is_said_which_is_meant(kind: str, name: str, said: str) -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    made: Any = recorder if kind == "recorder" else getattr(recorder, kind)("m")
+    assert not hasattr(made, name)
+    with pytest.raises(AttributeError) as caught:
+        getattr(made, name)
+    assert str(caught.value) == said
+    # An interpreter would ask the same again.
+    assert "Did you mean" not in "".join(traceback.format_exception(caught.value))

@@ -385,6 +385,19 @@ def test_an_application_of_the_other_kind_is_refused(middleware: Any, app: Any, 
         middleware(app, Recorder(registry=CollectorRegistry()))
 
 
+@pytest.mark.parametrize("disabled", ["", "1"])
+def test_an_application_that_is_wrapped_in_its_own_place_is_refused(
+    disabled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_MONITORING_INSTRUMENT_DISABLED", disabled)
+    app = Flask("app")
+    app.wsgi_app = WSGIMiddleware(app, Recorder(registry=CollectorRegistry()))  # type: ignore[method-assign]
+    message = "app.wsgi_app: WSGIMiddleware(app, ...) calls itself there: wrap app.wsgi_app, not app"
+    for path in ("/", "/metrics"):
+        with pytest.raises(RuntimeError, match=f"^{re.escape(message)}$"):
+            app.test_client().get(path)
+
+
 @pytest.mark.parametrize("name", [5, None, "X Variant", "", "X-Variant:"])
 def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
     message = f"from_header: name: {name!r} is not the name of a header, such as X-Variant"

@@ -1,6 +1,8 @@
-"""Attributes that are set at a recorder, where nothing reads them: what they belong to."""
+"""Attributes that recorders do not have: what is said of setting and of reading one."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Never
 
 from ml_monitoring.instrument.blocks import FilledBlock
 from ml_monitoring.instrument.calls import options_named
@@ -18,6 +20,21 @@ class WithoutAttributes:
         # A test may put another function in the place of a method.
         if not name.startswith("_") and not (callable(value) and hasattr(type(self), name)):
             self._metrics.note(type(self).__name__, f"setting {name!r} has no effect: {_belongs(type(self), name)}")
+
+    # Type checkers would take every name for an attribute.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Never:
+            # With the context that it would be given, tracebacks would ask once more what is meant.
+            raise AttributeError(f"{type(self).__name__} has no {name!r}{_meant(type(self), name)}", name=name)
+
+
+def _meant(kind: type, name: str) -> str:
+    if name.startswith("_"):
+        return ""
+    owners = [each.__name__ for each in WithoutAttributes.__subclasses__() if name in vars(each)]
+    methods = [each for each in dir(kind) if not each.startswith("_")]
+    return f": it is a method of {owners[0]}" if owners else did_you_mean(name, methods)
 
 
 def _belongs(kind: type, name: str) -> str:

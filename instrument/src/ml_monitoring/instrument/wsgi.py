@@ -56,6 +56,9 @@ class WSGIMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
+        if getattr(self._app, "wsgi_app", None) is self:
+            # As Flask calls it, again and again.
+            raise RuntimeError("app.wsgi_app: WSGIMiddleware(app, ...) calls itself there: wrap app.wsgi_app, not app")
         if self._requests.disabled:
             return self._app(environ, start_response)
         path = environ.get("PATH_INFO", "")
