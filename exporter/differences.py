@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -89,7 +90,10 @@ def few(names: Sequence[str], most: int) -> list[str]:
 
 
 def texts_of(
-    name: str, suffixes: Sequence[str], describe: Callable[[OSError | UnicodeDecodeError], str]
+    name: str,
+    suffixes: Sequence[str],
+    describe: Callable[[OSError | UnicodeDecodeError], str],
+    problems: list[str] | None = None,
 ) -> list[tuple[str, str]]:
     """Return the files of a version, each with where it is, which is a name of it too.
 
@@ -97,56 +101,77 @@ def texts_of(
         name: A file, a folder, or `REVISION:PATH` of the git repository.
         suffixes: Of the files in a folder.
         describe: Returns why a file cannot be read.
+        problems: Where files are named that cannot be read; without it, the first is raised.
 
     Raises:
         UsageError: There is no such version, or one of its files cannot be read.
     """
     path = Path(name)
+    read: Callable[[str], str] = lambda source: read_text(Path(source))  # noqa: E731
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.suffix in suffixes]
-        return [(str(file), _text_of(file, describe)) for file in files]
-    if path.exists():
-        return [(name, _text_of(path, describe))]
-    if ":" not in name:
+        sources = [str(file) for file in sorted(path.rglob("*")) if file.suffix in suffixes]
+    elif path.exists():
+        sources = [name]
+    else:
+        sources = [source for source in _in_git(name) if Path(source).suffix in suffixes]
+        read = lambda source: _git(name, "show", source).decode()  # noqa: E731
+    found = []
+    for source in sources:
+        try:
+            found.append((source, read(source).removeprefix("\ufeff")))
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"{source}: {describe(error)}"
+            if problems is None:
+                raise UsageError([problem]) from None
+            problems.append(problem)
+    return found
+
+
+def _in_git(name: str) -> list[str]:
+    """Return the files of `REVISION:PATH`, or of `:PATH`, which is the index, as git reads them.
+
+    A path is from the root of the repository, and from this folder where it begins with a dot.
+    """
+    revision, colon, place = name.partition(":")
+    if not colon:
         hint = f"; of the revision {name} give {name}:PATH" if _has(name) else ""
         raise UsageError([f"{name}: no such file or folder{hint}"])
-    revision, place = name.split(":", 1)
-    if not _has(revision):
+    if revision and not _has(revision):
         raise UsageError([f"{name}: no such file, and no revision {revision} of a git repository here"])
-    # As git reads it: from the root of the repository, from this folder where it begins with a dot.
     is_from_here = place.split("/")[0] in (".", "..")
-    where = [] if is_from_here else ["--full-tree"]
-    listed = _git("ls-tree", "-r", "-z", "--name-only", *where, revision, *filter(None, [place.rstrip("/")])).split(
-        "\0"
-    )
-    if not any(listed):
-        hint = f"PATH is from the root of the repository; `{revision}:./{place}` is from this folder"
-        raise UsageError([f"{name}: no such file or folder in the revision{'' if is_from_here else f': {hint}'}"])
-    sources = [f"{revision}:{'./' * is_from_here}{file}" for file in listed if Path(file).suffix in suffixes]
-    return [(source, _git("show", source)) for source in sources]
-
-
-def _text_of(path: Path, describe: Callable[[OSError | UnicodeDecodeError], str]) -> str:
-    try:
-        return read_text(path).removeprefix("\ufeff")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError([f"{path}: {describe(error)}"]) from None
+    place = place.rstrip("/")
+    if revision:
+        where = [] if is_from_here else ["--full-tree"]
+        listed = _git(name, "ls-tree", "-r", "-z", "--name-only", *where, revision, *filter(None, [place]))
+    elif is_from_here:
+        listed = _git(name, "ls-files", "-z", "--", place)
+    else:
+        listed = _git(name, "ls-files", "-z", "--full-name", "--", f":(top,literal){place}")
+    if not listed:
+        hint = f": PATH is from the root of the repository; `{revision}:./{place}` is from this folder"
+        which = "the revision" if revision else "git's index"
+        raise UsageError([f"{name}: no such file or folder in {which}{'' if is_from_here else hint}"])
+    files = [os.fsdecode(file) for file in listed.split(b"\0") if file]
+    # A file in conflict is in the index more than once.
+    return [f"{revision}:{'./' * is_from_here}{file}" for file in dict.fromkeys(files)]
 
 
 def _has(revision: str) -> bool:
     """Tell whether there is a git repository here that has a revision."""
     try:
-        _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
+        _git(revision, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{tree}}")
     except UsageError:
         return False
     return True
 
 
-def _git(*arguments: str) -> str:
+def _git(name: str, *arguments: str) -> bytes:
+    """Return what git prints; what it refuses is said of a version by its name."""
     # Arguments come from the command line of the person who runs this, and no shell reads them.
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    done = subprocess.run(["git", *arguments], capture_output=True, check=False)  # noqa: S603, S607
     if done.returncode:
-        raise UsageError([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise UsageError([f"{name}: git: {said[0].removeprefix('fatal: ') if said else 'failed'}"])
     return done.stdout
 
 

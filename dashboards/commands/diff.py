@@ -15,9 +15,9 @@ from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.publish.defaults import without_defaults
 from ml_monitoring.dashboards.publish.digest import digest
 from ml_monitoring.dashboards.render import formats
-from ml_monitoring.dashboards.render.errors import why_no_json
+from ml_monitoring.dashboards.render.errors import RenderError, why_no_json
 from ml_monitoring.exporter import differences
-from ml_monitoring.exporter.errors import UsageError
+from ml_monitoring.exporter.errors import UsageError, collecting
 
 Json = dict[str, Any]
 
@@ -39,13 +39,13 @@ class _Version:
         name: As it was given.
         pages: Files and dashboards.
         doubles: For each uid that more than one file has, these files.
-        others: Files that hold no dashboard.
+        others: What the files are that hold no dashboard.
     """
 
     name: str
     pages: dict[str, tuple[str, Json]] = field(default_factory=dict)
     doubles: dict[str, list[str]] = field(default_factory=dict)
-    others: list[str] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_file(self) -> bool:
@@ -63,7 +63,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
-    old, new = _read(options.old), _read(options.new)
+    problems: list[str] = []
+    versions = []
+    for name in (options.old, options.new):
+        with collecting(problems):
+            versions.append(_read(name))
+    if problems:
+        # Both may be the same file.
+        raise UsageError([*dict.fromkeys(problems)])
+    old, new = versions
+    if not old.pages and not new.pages:
+        raise UsageError([f"{options.old}, {options.new}: no dashboard in either"])
     _narrow(old, new)
     _narrow(new, old)
     notes = [*_notes(old, new)]
@@ -94,23 +104,36 @@ def _read(name: str) -> _Version:
     Raises:
         UsageError: If there is nothing to read.
     """
-    texts = differences.texts_of(name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}")
+    problems: list[str] = []
+    texts = differences.texts_of(
+        name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}", problems
+    )
     found = _Version(name)
     for source, text in texts:
         try:
             content = json.loads(text)
+            if not formats.is_dashboard(content):
+                found.others[source] = formats.what_it_is(content)
+                continue
+            dashboard = formats.classic(content, source)
         except (ValueError, RecursionError) as error:
-            raise UsageError([f"{source}: cannot be read as JSON: {why_no_json(error)}"]) from error
-        if not formats.is_dashboard(content):
-            found.others.append(source)
+            problems.append(f"{source}: cannot be read as JSON: {why_no_json(error)}")
             continue
-        dashboard = formats.classic(content, source)
+        except RenderError as error:
+            problems.append(str(error))
+            continue
         uid = str(dashboard.get("uid") or Path(source).stem)
         if uid in found.pages:
             found.doubles.setdefault(uid, [found.pages[uid][0]]).append(source)
         found.pages[uid] = (source, dashboard)
-    if not found.pages:
-        raise UsageError([f"{name}: no dashboard in it"])
+    if not problems and not found.pages and found.others:
+        others = [f"{source} is {kind}" for source, kind in found.others.items()]
+        only = [*found.others] == [name]
+        problems.append(
+            f"{name}: no dashboard in it: {found.others[name] if only else '; '.join(differences.few(others, 3))}"
+        )
+    if problems:
+        raise UsageError(problems)
     return found
 
 
@@ -120,7 +143,7 @@ def _narrow(one: _Version, other: _Version) -> None:
     Raises:
         UsageError: The folder has several pages, and none of this uid.
     """
-    if len(one.pages) == 1 or not other.is_file:
+    if len(one.pages) <= 1 or not other.is_file:
         return
     (uid,) = other.pages
     if uid not in one.pages:
@@ -141,7 +164,9 @@ def _notes(old: _Version, new: _Version) -> Iterator[str]:
                 )
     were = {Path(source).name: source for uid, (source, _page) in old.pages.items() if uid not in new.pages}
     yield from (
-        f"- **`{source}` holds no dashboard**, and did before" for source in new.others if Path(source).name in were
+        f"- **`{source}` holds no dashboard**, and did before: it is {kind}"
+        for source, kind in new.others.items()
+        if Path(source).name in were
     )
 
 

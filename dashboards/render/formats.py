@@ -6,9 +6,10 @@ hold the classic model in their spec, v2 has a schema of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ml_monitoring.dashboards.render import schema_v2
+from ml_monitoring.dashboards.render import schema_v2, shapes
 from ml_monitoring.dashboards.render.errors import RenderError
 
 Json = dict[str, Any]
@@ -42,6 +43,21 @@ def classic(content: Any, source: str) -> Json:
     """
     if not isinstance(content, dict):
         raise RenderError(f"{source}: is no dashboard: it has no list of panels")
+    return _shaped(_page(content, source), shapes.CLASSIC, source)
+
+
+def what_it_is(content: Any) -> str:
+    """Return what the content of a file is that holds no dashboard."""
+    if not isinstance(content, dict):
+        return shapes.in_words(content)
+    if content.get("kind"):
+        return f"a {content['kind']}"
+    if "message" in content:
+        return f"an error answer of Grafana: {content['message']}"
+    return "an object without panels"
+
+
+def _page(content: Json, source: str) -> Json:
     if "apiVersion" in content or isinstance(content.get("spec"), dict):
         return _resource(content, source)
     inner = content["dashboard"] if isinstance(content.get("dashboard"), dict) else content
@@ -65,6 +81,7 @@ def _resource(content: Json, source: str) -> Json:
         raise RenderError(f"{source}: the format {group}/{version} is not known; these are: {known}")
     if not isinstance(spec, dict):
         raise RenderError(f"{source}: is no dashboard: the resource has no spec")
+    _shaped(content, shapes.RESOURCE, source)
     name = str((content.get("metadata") or {}).get("name") or spec.get("uid") or "")
     if version in V2_VERSIONS or (not version and "elements" in spec):
         return _converted(spec, name, source)
@@ -73,7 +90,14 @@ def _resource(content: Json, source: str) -> Json:
     return spec | ({"uid": name} if name else {})
 
 
+def _shaped(value: Json, shape: Mapping[str, Any], source: str) -> Json:
+    for problem in shapes.misshapen(value, shape):
+        raise RenderError(f"{source}: {problem}")
+    return value
+
+
 def _converted(spec: Json, name: str, source: str) -> Json:
+    _shaped(spec, shapes.V2, source)
     try:
         return schema_v2.classic(spec, name)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

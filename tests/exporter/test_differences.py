@@ -59,3 +59,41 @@ def test_a_revision_is_read_from_any_folder_as_git_reads_it(tmp_path: Path, monk
         with pytest.raises(ConfigError) as raised:
             texts_of(f"HEAD:{place}", (".yml",), str)
         assert raised.value.problems == (f"HEAD:{place}: no such file or folder in the revision{hint}",)
+
+
+def test_the_index_is_read_too_and_what_git_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    (repository / "rules").mkdir(parents=True)
+    file = repository / "rules" / "a.yml"
+    file.write_text("added", "utf-8")
+    (repository / "b.yml").write_bytes(b"\xff")
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "a"]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    file.write_text("staged", "utf-8")
+    subprocess.run(["git", "add", "."], cwd=repository, check=True)
+    file.write_text("neither", "utf-8")
+    monkeypatch.chdir(file.parent)
+    for name, source in ((":rules", ":rules/a.yml"), (":rules/a.yml", ":rules/a.yml"), (":./", ":./a.yml")):
+        assert texts_of(name, (".yml",), str) == [(source, "staged")]
+    problems: list[str] = []
+    assert texts_of(":", (".yml",), lambda _error: "is no text", problems) == [(":rules/a.yml", "staged")]
+    assert problems == [":b.yml: is no text"]
+    for name, problem in (
+        ("HEAD:../../x", f"git: ../../x: '../../x' is outside repository at '{repository}'"),
+        (":./../../x", f"git: ./../../x: './../../x' is outside repository at '{repository}'"),
+        (
+            ":own",
+            "no such file or folder in git's index: PATH is from the root of the repository; `:./own` is from this "
+            "folder",
+        ),
+    ):
+        with pytest.raises(ConfigError) as raised:
+            texts_of(name, (".yml",), str)
+        assert raised.value.problems == (f"{name}: {problem}",)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as raised:
+        texts_of(":own", (".yml",), str)
+    assert raised.value.problems[0].startswith(":own: git: not a git repository")

@@ -386,7 +386,7 @@ def test_what_is_wrong_with_files_is_said_before_what_changed(
     Path("new/b.json").write_text("[]", encoding="utf-8")
     assert main(["diff", "old", "new"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "- **`new/b.json` holds no dashboard**, and did before",
+        "- **`new/b.json` holds no dashboard**, and did before: it is a list",
         "",
         "- pages: 1 removed",
         "",

@@ -1,0 +1,144 @@
+"""What is no dashboard is named with its file and place; nothing that a dashboard says is lost when it is read."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.publish.changes import pages_of
+from ml_monitoring.dashboards.publish.schema_v2 import resource
+from ml_monitoring.dashboards.render import formats
+from ml_monitoring.dashboards.render.errors import RenderError
+
+Json = dict[str, Any]
+PAGE = Path("dashboards/generated/ML/ml-monitoring-ml-api.json")
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(name: str, content: Any) -> str:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return name
+
+
+def nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from nodes(one, (*path, key))
+
+
+def with_other(page: Json, path: tuple[Any, ...], value: Any) -> Json:
+    changed = copy.deepcopy(page)
+    at: Any = changed
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return changed
+
+
+def kind(path: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a path by what it is of, whatever part of a list or panel that is."""
+    names = ("#" if isinstance(key, int) or str(key).removeprefix("panel-").isdecimal() else key for key in path)
+    return tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({"panels": [{}, {"targets": ["up"]}]}, "panels[1].targets[0] is a text, not a query"),
+        ({"panels": [None]}, "panels[0] is nothing, not a panel"),
+        ({"panels": [{"type": "row", "panels": ["x"]}]}, "panels[0].panels[0] is a text, not a panel"),
+        ({"panels": [{"targets": {}}]}, "panels[0].targets is an object, not a list"),
+        ({"panels": [{"fieldConfig": []}]}, "panels[0].fieldConfig is a list, not an object"),
+        ({"panels": [{"gridPos": {"x": "a"}}]}, "panels[0].gridPos.x is a text, not a number"),
+        ({"panels": [], "templating": {"list": [5]}}, "templating.list[0] is a number, not a variable"),
+        ({"panels": [], "annotations": {"list": [[]]}}, "annotations.list[0] is a list, not an annotation"),
+        ({"panels": [], "title": {}}, "title is an object, not a text"),
+        ({"panels": {}}, "is no dashboard: it has no list of panels"),
+        ({"elements": {"a": {"spec": "x"}}, "layout": {}}, "elements.a.spec is a text, not an object"),
+    ],
+)
+def test_a_part_of_another_shape_is_named_by_its_place(
+    content: Json, problem: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del files
+    wrong = written("wrong.json", content)
+    assert main(["diff", written("right.json", {"panels": []}), wrong]) == 2
+    assert capsys.readouterr().err == f"error: wrong.json: {problem}\n"
+
+
+@pytest.mark.parametrize("version", ["classic", "v2"])
+def test_whatever_stands_in_place_of_a_part_it_is_compared_or_refused(version: str) -> None:
+    classic = json.loads(PAGE.read_text("utf-8"))
+    classic["panels"] = [*{panel["type"]: panel for panel in classic["panels"]}.values()]
+    page = classic if version == "classic" else resource(classic)
+    before = {"page": formats.classic(page, "page.json")}
+    seen = set()
+    for path in nodes(page):
+        if kind(path) in seen:
+            continue
+        seen.add(kind(path))
+        for value in ("x", 5, None, ["x"], {"x": ["y"]}):
+            try:
+                after = formats.classic(with_other(page, path, value), "page.json")
+            except RenderError:
+                continue
+            pages_of(before, {"page": after})
+    assert len(seen) > 100
+
+
+def test_all_broken_files_are_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, content in (("old/a", "x"), ("old/b", {"panels": {}}), ("old/c", {"panels": []}), ("new/d", "{")):
+        written(f"{name}.json", content)
+    (files / "new" / "e.json").write_bytes(b"\xff")
+    assert main(["diff", "old", "new"]) == 2
+    assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()] == [
+        *("old/a.json", "old/b.json", "new/e.json", "new/d.json")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ({"message": "Dashboard not found"}, "an error answer of Grafana: Dashboard not found"),
+        ([], "a list"),
+        ({"kind": "Folder", "apiVersion": "folder.grafana.app/v1"}, "a Folder"),
+        ({"a": 1}, "an object without panels"),
+    ],
+)
+def test_a_file_without_a_dashboard_is_said_to_be_what_it_is(
+    content: Any, what: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del files
+    page = written("page.json", {"panels": []})
+    assert main(["diff", written("none.json", content), page]) == 2
+    assert capsys.readouterr().err == f"error: none.json: no dashboard in it: {what}\n"
+    written("folder/none.json", content)
+    assert main(["diff", page, "folder"]) == 2
+    assert capsys.readouterr().err == f"error: folder: no dashboard in it: folder/none.json is {what}\n"
+
+
+def test_of_an_empty_folder_all_pages_are_new_and_to_it_all_are_gone(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "empty").mkdir()
+    written("pages/a.json", {"uid": "a", "title": "A", "panels": []})
+    assert main(["diff", "empty", "pages"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "- pages: 1 added"
+    assert main(["diff", "pages/a.json", "empty"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "- pages: 1 removed"
+    assert main(["diff", "empty", "empty"]) == 2
+    assert capsys.readouterr().err == "error: empty, empty: no dashboard in either\n"
