@@ -19,6 +19,7 @@ _ON: Final = frozenset(
         "showLegend",
         "showThresholdMarkers",
         "showUnfilled",
+        "unitScale",
         "wideLayout",
     }
 )
@@ -35,6 +36,7 @@ _DEFAULTS: Final[Json] = {
     "drawStyle": "line",
     "fillOpacity": 0,
     "fiscalYearStartMonth": 0,
+    "footer.reducer": ["sum"],
     "frameIndex": 0,
     "gradientMode": "none",
     "graphMode": "area",
@@ -48,6 +50,8 @@ _DEFAULTS: Final[Json] = {
     "lineStyle.fill": "solid",
     "lineWidth": 1,
     "maxVizHeight": 300,
+    "minVizHeight": 75,
+    "minVizWidth": 75,
     "namePlacement": "auto",
     "orientation": "auto",
     "percentChangeColorMode": "standard",
@@ -65,6 +69,7 @@ _DEFAULTS: Final[Json] = {
     "textMode": "auto",
     "thresholds.mode": "absolute",
     "thresholdsStyle.mode": "off",
+    "tooltip.maxHeight": 600,
     "tooltip.mode": "single",
     "tooltip.sort": "none",
     "valueMode": "color",
@@ -72,14 +77,16 @@ _DEFAULTS: Final[Json] = {
 }
 # They say what something is, and not how it is set.
 _VALUES: Final = frozenset({"text", "value"})
-# In which of its editors Grafana shows a query.
-_OF_EDITORS: Final = frozenset({"editorMode"})
+# What Grafana keeps for itself: in which of its editors a query is shown, what it answered last, where a page is from.
+_OF_GRAFANA: Final = frozenset({"__elements", "__requires", "editorMode", "gnetId", "requestId", "scopedVars"})
+# Variables whose choices Grafana makes of their query when a page is opened.
+_OF_QUERY: Final = frozenset({"custom", "interval", "textbox", "constant", "datasource"})
 # What Grafana's editor of variables makes of a query that is a text.
 _OF_QUERIES: Final = frozenset({"qryType", "query", "refId"})
 
 
 def without_defaults(value: Any, name: str = "") -> Any:
-    """Return JSON without what Grafana takes anyhow, and with queries of variables as texts.
+    """Return JSON without what Grafana takes anyhow, and in one form where it has several.
 
     Args:
         value: A page, or a part of it.
@@ -92,13 +99,50 @@ def without_defaults(value: Any, name: str = "") -> Any:
         return [{**kept[0], "value": None}, *kept[1:]] if is_of_thresholds else kept
     if not isinstance(value, dict):
         return value
-    return dict(_said(value, name))
+    return dict(_said(_in_one_form(value, name), name))
+
+
+def default_at(path: str) -> Any:
+    """Return what Grafana takes where nothing is said, None where it is not known.
+
+    Args:
+        path: Of a value: the keys that lead to it, with dots between.
+    """
+    above, _, key = path.rpartition(".")
+    if key in _ON:
+        return True
+    return _DEFAULTS.get(f"{above.rpartition('.')[2]}.{key}", _DEFAULTS.get(key))
+
+
+def as_builtin(annotation: Json) -> Json:
+    """Return the annotation that Grafana adds to each page as it is where nothing is said of it."""
+    return {key: value for key, value in annotation.items() if key != "enable"} | {"hide": True}
+
+
+def _in_one_form(part: Json, name: str) -> Json:
+    if name == "current":
+        # Grafana writes a single choice as a list too.
+        return {
+            key: each[0] if isinstance(each, list) and len(each) == 1 else each
+            for key, each in part.items()
+            if key != "selected"
+        }
+    if name == "footer" and not part.get("show"):
+        return {}
+    if isinstance(part.get("options"), list) and "query" in part:
+        choices = [one for one in part["options"] if part.get("type") not in _OF_QUERY]
+        return part | {"options": [_in_one_form(one, "current") if isinstance(one, dict) else one for one in choices]}
+    return part
 
 
 def _said(part: Json, name: str) -> Iterator[tuple[str, Any]]:
     for key, each in part.items():
         kept = without_defaults(_query(each) if key == "query" else each, key)
-        if key in _VALUES or not (key in _OF_EDITORS or _is_default(part, f"{name}.{key}", key, kept)):
+        if key == "__inputs" and isinstance(kept, list):
+            # Data sources that are asked for when a page is imported: where they are used says which.
+            kept = [one for one in kept if isinstance(one, dict) and one.get("type") != "datasource"]
+        is_of_grafana = key in _OF_GRAFANA or (key == "key" and "refId" in part)
+        if key in _VALUES or not (is_of_grafana or _is_default(part, f"{name}.{key}", key, kept)):
             yield key, kept
 
 

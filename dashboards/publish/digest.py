@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from textwrap import indent
 from typing import Any, Final
 
-from ml_monitoring.alerting.model.promql import matchers_changed
+from ml_monitoring.dashboards.publish import query_changes
 from ml_monitoring.dashboards.publish.changes import OWN, pages_of, title_of
 from ml_monitoring.dashboards.publish.looks import is_of_looks
 from ml_monitoring.dashboards.publish.words import in_words
@@ -29,6 +30,10 @@ _MOST_NAMED: Final = 6
 # Kinds of which the values are short enough to be named.
 _SHORT: Final = ("type", "unit")
 _WORDS: Final = {"added": "new", "removed": "gone"}
+# What has another name.
+_WAS: Final = ("title", "renamed")
+# Of what came so much is said.
+_LONGEST: Final = 200
 
 
 def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[str, str]) -> str:
@@ -47,7 +52,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     titles = {uid: title_of(uid, old, new) for uid in pages}
     if not any(pages.values()):
         return ""
-    folded = _same_matchers(changed)
+    folded = query_changes.same_changes({uid: _of_meaning(changes) for uid, changes in changed.items()})
     ids = [(uid, one) for uid, changes in changed.items() for one in changes if one.what == "id changed"]
     ids = ids if len(ids) > MOST_ALIKE else []
     alike = {(uid, change) for found in (*folded.values(), ids) for uid, change in found}
@@ -56,7 +61,8 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     own = {
         uid: [change for change in changes if uid not in common.get(_key(change), ())] for uid, changes in rest.items()
     }
-    is_short = {uid: len(changes) <= _FEW or len(pages) == 1 for uid, changes in own.items()}
+    listed = {uid: [*_together(changes)] for uid, changes in own.items()}
+    is_short = {uid: len(changes) <= _FEW or len(pages) == 1 for uid, changes in listed.items()}
     is_tight = len(is_short) - sum(is_short.values()) > _MOST_PAGES
     sections = {
         "Pages that are gone": [f"- **{titles[uid]}** (`{uid}`)" for uid in pages if uid not in new],
@@ -65,9 +71,10 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
             for uid, changes in pages.items()
             if uid not in old
         ],
-        "In many queries": [*_matchers_lines(folded, titles)],
+        "In many queries": [*query_changes.lines(folded, titles)],
         "On several pages": [
-            _common_line(key, uids, rest, titles) for key, uids in sorted(common.items(), key=lambda one: -len(one[1]))
+            "\n".join(_common_lines(key, uids, rest, titles))
+            for key, uids in sorted(common.items(), key=lambda one: -len(one[1]))
         ],
         "Changed pages": [
             "\n".join(
@@ -75,8 +82,10 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
                     f"- **{titles[uid]}** (`{uid}`): {_rest(changed[uid], changes)}",
                     *(
                         indent(line, "  ")
-                        for line in _lines(
-                            changes, one_by_one=is_short[uid], is_tight=is_tight and not uid.startswith(OWN)
+                        for line in (
+                            [in_words(_cut(change)).line() for change in listed[uid]]
+                            if is_short[uid]
+                            else _lines(changes, is_tight=is_tight and not uid.startswith(OWN))
                         )
                     ),
                 ]
@@ -88,10 +97,15 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     }
     counts = {"added": pages.keys() - old.keys(), "removed": pages.keys() - new.keys(), "changed": changed}
     summary = [f"- pages: {', '.join(f'{len(uids)} {word}' for word, uids in counts.items() if uids)}"]
-    summary += [f"- links to a single panel: {len(ids)} panels have another number"] if ids else []
+    if ids:
+        numbers = Counter(uid for uid, _change in ids)
+        named = ", ".join(few([f"{titles[uid]} ({number})" for uid, number in numbers.most_common()], _MOST_NAMED))
+        summary.append(
+            f"- links to a single panel: {len(ids)} panels have another number (`--all` lists them): {named}"
+        )
     summary += [f"- {titles[uid]} (`{uid}`): unchanged" for uid in pages if uid.startswith(OWN) and not pages[uid]]
-    listed = [f"### {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
-    return "\n\n".join(["\n".join(summary), *listed, *_hint(changed, is_short, titles, commands)])
+    said = [f"### {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
+    return "\n\n".join(["\n".join(summary), *said, *_hint(changed, is_short, titles, commands)])
 
 
 def _hint(
@@ -108,14 +122,30 @@ def _hint(
 
 
 def _of_meaning(changes: Iterable[Change]) -> list[Change]:
-    """Return what changes what a page says, but for the queries of new panels."""
-    changes = list(changes)
-    new = {change.where for change in changes if change.what.startswith("added")}
-    return [
-        change
-        for change in changes
-        if not is_of_looks(change) and (not change.what.startswith("query ") or change.where not in new)
-    ]
+    """Return what changes what a page says."""
+    return [change for change in changes if not is_of_looks(change)]
+
+
+def _together(changes: Iterable[Change]) -> Iterator[Change]:
+    """Return the changes, and one in place of those that are the same of more than a few parts."""
+    alike: dict[tuple[str, str, str], list[Change]] = {}
+    for change in changes:
+        # What came and went is named.
+        key = (change.what, change.old, change.new) if _verb(change) == "changed" else (change.where, change.what, "")
+        alike.setdefault(key, []).append(change)
+    for same in alike.values():
+        if len(same) <= MOST_ALIKE:
+            yield from same
+            continue
+        kind = "places" if any(_is_part(change) or ", query " in change.where for change in same) else "panels"
+        named = ", ".join(few([change.where for change in same], _FEW_NAMED))
+        yield replace(same[0], where=f"{len(same)} {kind} ({named})")
+
+
+def _cut(change: Change) -> Change:
+    """Return a change without the end of a long query that came: there is nothing to compare it with."""
+    is_long = _verb(change) == "added" and len(change.new) > _LONGEST
+    return replace(change, new=f"{change.new[:_LONGEST]}...") if is_long else change
 
 
 def _word(change: Change) -> str:
@@ -131,39 +161,7 @@ def _verb(change: Change) -> str:
 def _key(change: Change) -> tuple[str, str, str]:
     """Return by what the same change is recognised on another page, in other words perhaps."""
     verb = _verb(change)
-    return change.where, verb, change.old if verb == "title" else ""
-
-
-def _same_matchers(pages: Mapping[str, Sequence[Change]]) -> dict[str, list[tuple[str, Change]]]:
-    """Return the changes of more than a few queries in which the same matchers came or went, and nothing else."""
-    found: dict[str, list[tuple[str, Change]]] = {}
-    for uid, changes in pages.items():
-        for change in _of_meaning(changes):
-            if re.match(r"(?:query|definition|expr)\b.* changed$", change.what):
-                sides = zip(matchers_changed(change.old, change.new), ("added", "removed"), strict=True)
-                words = " and ".join(f"`{','.join(sorted(one))}` {word}" for one, word in sides if one)
-                if words:
-                    found.setdefault(words, []).append((uid, change))
-    return {words: same for words, same in found.items() if len(same) > MOST_ALIKE}
-
-
-def _matchers_lines(folded: Mapping[str, list[tuple[str, Change]]], titles: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each of the matchers that most queries gained or lost, and one for how many others did."""
-    found = sorted(folded.items(), key=lambda one: -len(one[1]))
-    yield from (_matchers_line(words, queries, titles) for words, queries in found[:_FEW_NAMED])
-    if rest := sum(len(queries) for _words, queries in found[_FEW_NAMED:]):
-        yield f"- {rest} more queries with other matchers, and nothing else (`--all` lists them)"
-
-
-def _matchers_line(words: str, found: Sequence[tuple[str, Change]], titles: Mapping[str, str]) -> str:
-    pages = Counter(uid for uid, _change in found)
-    named = few([f"{titles[uid]} ({number})" for uid, number in pages.most_common()], _MOST_NAMED)
-    if len(pages) == 1:
-        where, named = f"of {_titles(pages, titles)}", []
-    else:
-        where = f"on {len(pages)} pages"
-    example = min((change for _uid, change in found), key=lambda change: len(change.old))
-    return f"- **{len(found)} queries {where}**: {words}{': ' * bool(named)}{', '.join(named)}; such as {example.where}"
+    return change.where, verb, change.old if verb in _WAS else ""
 
 
 def _common(pages: Mapping[str, Sequence[Change]]) -> dict[tuple[str, str, str], list[str]]:
@@ -171,22 +169,49 @@ def _common(pages: Mapping[str, Sequence[Change]]) -> dict[tuple[str, str, str],
     found: dict[tuple[str, str, str], dict[str, None]] = {}
     for uid, changes in pages.items():
         for change in changes:
-            if change.where != "dashboard":
+            if change.where != "dashboard" or _word(change) not in ("uid", "title"):
                 found.setdefault(_key(change), {})[uid] = None
     return {key: [*uids] for key, uids in found.items() if len(uids) > MOST_ALIKE}
 
 
-def _common_line(
+def _common_lines(
     key: tuple[str, str, str], uids: Sequence[str], pages: Mapping[str, Sequence[Change]], titles: Mapping[str, str]
-) -> str:
-    """Return one line for what many pages have in common."""
+) -> Iterator[str]:
+    """Yield what many pages have in common, and what of it changed on how many of them."""
     where, verb, before = key
-    same = [change for uid in uids for change in pages[uid] if _key(change) == key]
-    words = {verb: f"is {word}" for verb, word in _WORDS.items()} | {"title": f"was {before}"}
-    kinds = ", ".join(dict.fromkeys(map(_kind, same)))
+    words = {verb: f"is {word}" for verb, word in _WORDS.items()} | dict.fromkeys(_WAS, f"was {before}")
     others = [uid for uid in pages if uid not in uids]
     which = f"all but {_titles(others, titles)}" if others and len(others) < len(uids) else _titles(uids, titles)
-    return f"- **{where}** {words.get(verb, f'changed ({kinds})')} on {len(uids)} pages: {which if others else 'all'}"
+    yield f"- **{where}** {words.get(verb, verb)} on {len(uids)} pages: {which if others else 'all'}"
+    if verb in words:
+        return
+    found: dict[str, list[tuple[str, Change]]] = {}
+    for uid in uids:
+        for change in pages[uid]:
+            if _key(change) == key:
+                found.setdefault(change.what, []).append((uid, change))
+    kinds = sorted(found.values(), key=lambda same: -len(same))
+    for same in kinds[:_FEW_NAMED]:
+        yield from (f"  {line}" for line in _examples(same, len(uids), titles))
+    if rest := sum(map(len, kinds[_FEW_NAMED:])):
+        yield f"  - {rest} more changes, which `--all` lists"
+
+
+def _examples(same: Sequence[tuple[str, Change]], pages: int, titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield one kind of change with its values: each where there are few, else the shortest one."""
+    values: dict[tuple[str, str], list[tuple[str, Change]]] = {}
+    for uid, change in same:
+        values.setdefault((change.old, change.new), []).append((uid, change))
+    is_few = len(values) <= MOST_ALIKE
+    groups = [*values.values()] if is_few else [[*same]]
+    for group in groups:
+        uids = [*dict.fromkeys(uid for uid, _change in group)]
+        uid, example = min(group, key=lambda one: len(one[1].old) + len(one[1].new))
+        which = "all" if len(uids) == pages else ", ".join(titles[each] for each in uids)
+        if len(uids) not in (pages, *range(1, MOST_ALIKE + 1)):
+            which = f"{len(uids)} of them"
+        where = which if is_few else f"{which}, such as {titles[uid]}"
+        yield from replace(in_words(example), where=where).line().splitlines()
 
 
 def _kind(change: Change) -> str:
@@ -209,7 +234,7 @@ def _rest(changes: Sequence[Change], own: Sequence[Change]) -> str:
     meaning = len(_of_meaning(changes))
     shared = f" ({meaning - len(own)} of them above)" if meaning > len(own) else ""
     looks = sum(map(is_of_looks, changes))
-    return f"{meaning} of meaning{shared}, {looks} of looks"
+    return f"{meaning} of meaning{shared}{f', {looks} of looks' if looks else ''}"
 
 
 def _only_looks(
@@ -221,10 +246,8 @@ def _only_looks(
         yield f"- only looks, which `--all` lists: {named}"
 
 
-def _lines(changes: Sequence[Change], *, one_by_one: bool, is_tight: bool) -> list[str]:
-    """Return the lines below a page: each change, or the panels by what became of them, on a line where it is tight."""
-    if one_by_one:
-        return [in_words(change).line() for change in changes]
+def _lines(changes: Sequence[Change], *, is_tight: bool) -> list[str]:
+    """Return the lines below a page: the panels by what became of them, on a line where it is tight."""
     panels = [change for change in changes if not _is_part(change)]
     found = {
         "gone": [change.where for change in panels if _verb(change) == "removed"],
@@ -234,11 +257,8 @@ def _lines(changes: Sequence[Change], *, one_by_one: bool, is_tight: bool) -> li
         ],
         **_changed(panels),
         # Bookmarks and links name them.
-        "variables": [
-            f"{change.where.partition(' ')[2]} {f'was {change.old}' if change.old else f'is {_WORDS[change.what]}'}"
-            for change in changes
-            if change.where.startswith("variable ") and change.what in (*_WORDS, "renamed")
-        ],
+        "variables": [*_listed("variable", changes)],
+        "annotations": [*_listed("annotation", changes)],
         "also": few(_others(changes), _MOST_NAMED),
     }
     said = {word: [*dict.fromkeys(names)] for word, names in found.items() if names}
@@ -246,6 +266,14 @@ def _lines(changes: Sequence[Change], *, one_by_one: bool, is_tight: bool) -> li
         parts = (f"{word}: {'; '.join(few(names, _FEW_NAMED))}" for word, names in said.items())
         return [f"- {'. '.join(f'{part[:1].upper()}{part[1:]}' for part in parts)}."]
     return [f"- {word}: {'; '.join(names)}" for word, names in said.items()]
+
+
+def _listed(kind: str, changes: Iterable[Change]) -> Iterator[str]:
+    """Yield the variables or annotations that came, went, or have another name."""
+    for change in changes:
+        if change.where.startswith(f"{kind} ") and change.what in (*_WORDS, "renamed"):
+            what = f"was {change.old}" if change.what == "renamed" else f"is {_WORDS[change.what]}"
+            yield f"{change.where.partition(' ')[2]} {what}"
 
 
 def _is_part(change: Change) -> bool:

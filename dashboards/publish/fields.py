@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ml_monitoring.dashboards.publish.defaults import default_at
 from ml_monitoring.dashboards.publish.hues import hue, judgement
 from ml_monitoring.dashboards.publish.values import changed_values, text_of
 from ml_monitoring.dashboards.render.units import format_value
@@ -29,11 +30,24 @@ def field_changes(name: str, old: Json, new: Json, *, column: str) -> Iterator[C
     columns = [_columns(config.get("overrides") or [], column) for config in (old, new)]
     for which in dict.fromkeys([*columns[0], *columns[1]]):
         one, other = (of_it.get(which, {}) for of_it in columns)
+        one, other = _with_inherited(one, other, before), _with_inherited(other, one, after)
         units = tuple(str(own.get("unit", _unit(of_all))) for own, of_all in ((one, before), (other, after)))
         yield from _options(name, one, other, f" of {which}", (units[0], units[1]))
     kept = [[which for which in one if which in other] for one, other in (columns, columns[::-1])]
     if kept[0] != kept[1]:
         yield Change(name, "overrides are in another order, the last one holds", *map(text_of, kept))
+
+
+def _with_inherited(own: Json, other: Json, of_all: Json) -> Json:
+    """Return what a column has of its own, and of all columns what it has of its own on the other side only."""
+    found = dict(own)
+    for option in other.keys() - own.keys():
+        value: Any = of_all
+        for key in option.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value not in (None, other[option]):
+            found[option] = value
+    return found
 
 
 def _options(name: str, old: Json, new: Json, whose: str, units: tuple[str, str]) -> Iterator[Change]:
@@ -62,6 +76,7 @@ def _unit(options: Json) -> str:
 
 
 def _thresholds(name: str, old: Json, new: Json, whose: str, units: tuple[str, str]) -> Iterator[Change]:
+    old, new = (one or default_at("defaults.thresholds") for one in (old, new))
     before, after = (one.get("steps") or [] for one in (old, new))
     modes = {one.get("mode") or "absolute" for one in (old, new)}
     is_judged_alike = _judged(before) == _judged(after) and (len(modes) == 1 or not _judged(before))

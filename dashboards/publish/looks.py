@@ -16,13 +16,13 @@ _CUSTOM: Final = (
 _OPTIONS: Final = (
     r"alignValue|bar(?:Radius|Width)|cell(?:Gap|Height)|color|colorMode|displayMode|exemplars|graphMode|groupWidth"
     r"|justifyMode|legend\.(?!calcs)|minViz\w+|orientation|percentChangeColorMode|prettifyLogMessage|rowHeight|rowsFrame"
-    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|textMode|tooltip|wideLayout|wrapLogMessage"
+    r"|show(?:Header|Labels|Threshold\w+|Unfilled|Value)|tooltip|wideLayout|wrapLogMessage"
     r"|xTick\w+|yAxis\.axisPlacement"
 )
 _OF_LOOKS: Final = re.compile(
     rf"(?:looks of \w+|colou?rs?|iconColor|custom\.(?:{_CUSTOM})|moved|resized|transparent|editable"
-    rf"|graphTooltip|decimals|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})"
-    r"|current\.selected|query \S+ is written|\S+ is written)\b"
+    rf"|graphTooltip|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})"
+    r"|query \S+ is written|\S+ is written)\b"
 )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.dashboards.publish.defaults import default_at
+from ml_monitoring.dashboards.publish.sources import source_changes
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
@@ -15,7 +17,7 @@ Json = dict[str, Any]
 SAME_QUERY: Final = "is written otherwise, with the same meaning"
 _QUERIES: Final = frozenset({"expr", "query", "definition"})
 # By what parts of a list are called.
-_NAMES: Final = ("title", "name", "id", "displayName", "refId")
+_NAMES: Final = ("title", "name", "id", "displayName", "refId", "text", "key")
 
 
 def changed_values(
@@ -34,19 +36,16 @@ def changed_values(
     for key in sorted({*old, *new} - ignored):
         one, other = old.get(key), new.get(key)
         at = f"{path}{key}"
-        if {type(one), type(other)} in ({dict}, {dict, type(None)}):
+        if key == "datasource":
+            yield from source_changes(where, one, other, path)
+        elif {type(one), type(other)} in ({dict}, {dict, type(None)}):
             yield from changed_values(where, one or {}, other or {}, path=f"{at}.", whose=whose)
-        elif one != other and (pairs := _pairs(one, other)):
-            for place, (part, another) in enumerate(pairs, 1):
-                name = _name(part, f"#{place}")
-                yield from changed_values(where, part, another, path=f"{at}.{name}.", whose=whose)
-        elif one != other and (parts := _come_or_gone(one, other)):
-            yield Change(where, f"{at}{whose} {parts[0]}", "", parts[1])
+        elif one != other and (lists := _lists(one, other)):
+            yield from _changed_parts(where, *lists, at, whose)
         elif one != other:
             word = changed_query(one, other) if key in _QUERIES else "changed"
-            if not whose:
-                one, other = _or_opposite(one, other), _or_opposite(other, one)
-            yield Change(where, f"{at}{whose} {word}", text_of(one), text_of(other))
+            sides = (_or_default(value, against, at) for value, against in ((one, other), (other, one)))
+            yield Change(where, f"{at}{whose} {word}", *map(text_of, sides))
 
 
 def changed_query(old: Any, new: Any) -> str:
@@ -66,35 +65,76 @@ def text_of(value: Any) -> str:
 
 def renamed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
     """Return which keys are others now: those gone whose value is, once in both, that of a key that came."""
-    gone, come = ([key for key in one if key not in other] for one, other in ((old, new), (new, old)))
-    values = [old[key] for key in gone], [new[key] for key in come]
-    return {key: come[values[1].index(old[key])] for key in gone if all(each.count(old[key]) == 1 for each in values)}
+    gone, come = ({key: one[key] for key in one if key not in other} for one, other in ((old, new), (new, old)))
+    return matched(gone, come)
 
 
-def _or_opposite(value: Any, other: Any) -> Any:
-    """Return a value, or where none is said what is not the other one: only what is no default is said."""
-    return not other if value is None and isinstance(other, bool) else value
+def matched(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return by which key each value is found afterwards that is once in both."""
+    values = [*old.values()], [*new.values()]
+    keys = [*new]
+    return {
+        key: keys[values[1].index(value)]
+        for key, value in old.items()
+        if all(each.count(value) == 1 for each in values)
+    }
 
 
-def _come_or_gone(old: Any, new: Any) -> tuple[str, str] | None:
-    """Return which parts of a list came, or went, when nothing else changed."""
+def _or_default(value: Any, other: Any, path: str) -> Any:
+    """Return a value, or where none is said what Grafana takes: of what is yes or no not the other one."""
+    if value is not None:
+        return value
+    return not other if isinstance(other, bool) else default_at(path)
+
+
+def _lists(old: Any, new: Any) -> tuple[list[Json], list[Json]] | None:
+    """Return two lists of mappings, of which one may not be there."""
     lists = [one if isinstance(one, list) else [] if one is None else None for one in (old, new)]
     if lists[0] is None or lists[1] is None or not all(isinstance(one, dict) for one in (*lists[0], *lists[1])):
         return None
-    for word, these, those in (("added", lists[1], lists[0]), ("removed", lists[0], lists[1])):
-        rest = [one for one in these if one not in those]
-        if rest and [one for one in these if one in those] == those:
-            return word, ", ".join(_name(one, text_of(one)) for one in rest)
-    return None
+    return lists[0], lists[1]
 
 
-def _name(part: Json, otherwise: str) -> str:
-    return next((str(part[word]) for word in _NAMES if part.get(word)), otherwise)
+def _changed_parts(where: str, old: list[Json], new: list[Json], at: str, whose: str) -> Iterator[Change]:
+    """Return what changed of parts of a list, each known by its name, or else by its place."""
+    before, after = _by_name(old), _by_name(new)
+    same = {name: name for name in before if name in after}
+    left = [name for name in before if name not in after], [name for name in after if name not in before]
+    if len(left[0]) == len(left[1]):
+        same |= {one: other for one, other in zip(*left, strict=True) if _are_alike(before[one], after[other])}
+    one_of_them = at.removesuffix("s")
+    for name, part in before.items():
+        if name in same:
+            yield from changed_values(where, part, after[same[name]], path=f"{at}.{same[name]}.", whose=whose)
+        else:
+            yield Change(where, f"{one_of_them}{whose} removed", "", _described(name, part))
+    for name, part in after.items():
+        if name not in same.values():
+            yield Change(where, f"{one_of_them}{whose} added", "", _described(name, part))
+    orders = [same[name] for name in before if name in same], [name for name in after if name in same.values()]
+    if orders[0] != orders[1]:
+        yield Change(where, f"{at}{whose} in another order", *map(", ".join, orders))
 
 
-def _pairs(old: Any, new: Any) -> list[tuple[Json, Json]]:
-    """Return the parts of two lists of mappings that are as many."""
-    if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
-        return []
-    pairs = [*zip(old, new, strict=True)]
-    return pairs if all(isinstance(one, dict) for pair in pairs for one in pair) else []
+def _by_name(parts: list[Json]) -> dict[str, Json]:
+    """Return parts by their names, with a number where there is none, or one that another part has."""
+    names = [next((str(part[word]) for word in _NAMES if part.get(word)), "") for part in parts]
+    return {
+        name if name and names.count(name) == 1 else f"{name}#{names[:place].count(name) + 1}": part
+        for place, (name, part) in enumerate(zip(names, parts, strict=True))
+    }
+
+
+def _are_alike(old: Json, new: Json) -> bool:
+    """Tell whether most of two parts is the same but for their names."""
+    keys = {*old, *new} - {*_NAMES}
+    return bool(keys) and 2 * sum(old.get(key) == new.get(key) for key in keys) >= len(keys)
+
+
+def _described(name: str, part: Json) -> str:
+    """Return the name of a part with what it is: the address of a link, the options of a transformation."""
+    rest = {key: value for key, value in part.items() if key not in _NAMES}
+    if "url" in rest:
+        return f"{name} ({rest['url']})"
+    (value,) = rest.values() if len(rest) == 1 else (rest,)
+    return f"{name} {text_of(value)}" if value else name

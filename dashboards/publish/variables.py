@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from ml_monitoring.dashboards.publish.defaults import as_builtin
 from ml_monitoring.dashboards.publish.values import changed_values, renamed_keys, text_of
 from ml_monitoring.exporter.differences import Change
 
@@ -25,7 +26,11 @@ def listed_changes(kind: str, old: Any, new: Any) -> Iterator[Change]:
         new: The same afterwards.
     """
     before, after = _by_name(old), _by_name(new)
-    renamed = {other: name for name, other in _renamed(before, after).items()} if kind == "variable" else {}
+    for one, others in ((before, after), (after, before)):
+        one.update(
+            {name: as_builtin(other) for name, other in others.items() if other.get("builtIn") and name not in one}
+        )
+    renamed = {other: name for name, other in _renamed(before, after).items()}
     for name in sorted({*before, *after} - {*renamed.values()}):
         where = f"{kind} {name}"
         if name in renamed:
@@ -40,7 +45,12 @@ def listed_changes(kind: str, old: Any, new: Any) -> Iterator[Change]:
             if chosen[0] != chosen[1]:
                 yield Change(where, "default changed", *chosen)
             ignored = {"current"} if chosen[0] != chosen[1] else set[str]()
-            yield from changed_values(where, one, other, frozenset(ignored | ({"name"} if name in renamed else set())))
+            if _definition(one) == one.get("query") and _definition(other) == other.get("query"):
+                ignored.add("definition")
+            if name in renamed:
+                ignored.add("name")
+            one, other = ({**each, "definition": _definition(each)} for each in (one, other))
+            yield from changed_values(where, one, other, frozenset(ignored))
     orders = [[name for name in one if name in other] for one, other in ((before, after), (after, before))]
     if orders[0] != orders[1]:
         yield Change(f"{kind}s", "looks of order changed", *(", ".join(one) for one in orders))
@@ -70,6 +80,11 @@ def with_names(panel: Json, renamed: Mapping[str, str], later: Json) -> Json:
         if not _reads(later, name):
             panel = json.loads(_reference(name).sub(rf"\g<1>{other}", json.dumps(panel)))
     return panel
+
+
+def _definition(part: Json) -> Any:
+    """Return the copy of a variable's query that lists show."""
+    return part.get("definition") or part.get("query")
 
 
 def _variables(page: Json) -> dict[str, Json]:

@@ -76,11 +76,10 @@ def test_every_kind_of_change_is_shown() -> None:
         "### Page (`page`)",
         "",
         "- **variable door** added: `label_values(door)`",
-        "- **New** added (gauge)",
+        "- **New** added (gauge): `up`",
         "- **Words** removed",
         "- **Heat** query A changed: `heat` → `max(heat)`",
         "- **Heat** query B added: `` limit`s ``",
-        "- **New** query A added: `up`",
         "- **Heat** thresholds changed: `green, red from 20 °C` → `green, red from 25 °F`",
         "- **Heat** unit changed: `celsius` → `fahrenheit`",
         "- **dashboard** refresh changed: `30s` → `1m`",
@@ -150,7 +149,7 @@ def test_of_a_page_with_many_changes_panels_are_named_by_what_became_of_them() -
         "",
         "### Changed pages",
         "",
-        "- **Page** (`a`): 16 of meaning, 0 of looks",
+        "- **Page** (`a`): 16 of meaning",
         "  - gone: Words",
         "  - new: New; row A row",
         "  - renamed: Panel 10 → Renamed, and moved",
@@ -160,7 +159,7 @@ def test_of_a_page_with_many_changes_panels_are_named_by_what_became_of_them() -
         "",
         "All changes of Page, which has most: `command`; `--all` lists those of all pages.",
     ]
-    assert len([line for line in short({"a": old}, {"a": new}) if "query A added: `up`" in line]) == 8
+    assert "  - **8 panels (Panel 12, Panel 13, Panel 14, 5 more)** query A added: `up`" in short({"a": old}, {"a": new})
 
 
 def test_a_panel_is_known_by_its_title_and_type_before_its_id() -> None:
@@ -199,13 +198,16 @@ def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() 
             "Heat** line across gaps changed",
         ),
         (lambda new: new["templating"]["list"][0].update(current={"value": ["b"]}), "variable room** default changed"),
-        (lambda new: new.update(links=[]), "dashboard** links changed"),
+        (lambda new: new.update(links=[{"title": "Logs", "url": "/logs"}]), "dashboard** link added: `Logs (/logs)`"),
         (lambda new: new["panels"][0].update(id=9), "Heat** id changed"),
         (
             lambda new: new["panels"][0].update(options={"reduceOptions": {"calcs": ["min"]}}),
             "Heat** calculation changed",
         ),
-        (lambda new: new["panels"][0].update(transformations=[]), "Heat** transformations changed"),
+        (
+            lambda new: new["panels"][0].update(transformations=[{"id": "limit", "options": {"limitField": 3}}]),
+            'Heat** transformation added: `limit {"limitField": 3}`',
+        ),
         (lambda new: new["panels"][0]["fieldConfig"]["defaults"].update(mappings=[SHUT]), "Heat** mapping of 3 added"),
         (
             lambda new: new["panels"][0]["fieldConfig"].update(overrides=[LITRES]),
@@ -213,7 +215,7 @@ def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() 
         ),
         (
             lambda new: new.update(panels=[{"type": "row", "title": "Row", "panels": new["panels"]}]),
-            "Heat** in a folded row changed",
+            "Heat** is in another row: `no row` → `Row (folded)`",
         ),
     ],
 )
@@ -232,7 +234,7 @@ def test_thresholds_of_another_shade_only_are_looks() -> None:
     old = {"a": page(), "b": page()}
     new = {"a": change("#d50b3e", 20), "b": change("red", 25)}
     assert short(old, new)[4:] == [
-        "- **Page** (`b`): 1 of meaning, 0 of looks",
+        "- **Page** (`b`): 1 of meaning",
         "  - **Heat** thresholds changed: `green, red from 20 °C` → `green, red from 25 °C`",
         "- only looks, which `--all` lists: Page (1)",
     ]
@@ -254,14 +256,15 @@ def test_what_many_pages_have_in_common_is_one_line_in_whatever_words() -> None:
         "### On several pages",
         "",
         "- **Warmth** was Heat on 6 pages: all but G",
-        "- **Warmth** changed (query) on 6 pages: all but G",
+        "- **Warmth** changed on 6 pages: all but G",
+        "  - **all, such as A** query A changed: `heat` → `heata`",
         "- **State** is new on 4 pages: all but E, F, G",
         "",
         "### Changed pages",
         "",
-        "- **D** (`d`): 4 of meaning (3 of them above), 0 of looks",
+        "- **D** (`d`): 4 of meaning (3 of them above)",
         "  - **dashboard** refresh changed: `30s` → `1m`",
-        "- **G** (`g`): 1 of meaning, 0 of looks",
+        "- **G** (`g`): 1 of meaning",
         "  - **Words** removed",
     ]
     assert compare(old, new).count("title changed: `Heat` → `Warmth`") == 6
@@ -277,11 +280,11 @@ def test_numbers_of_many_panels_that_are_others_are_one_line() -> None:
     new["c"]["refresh"] = "1m"
     assert short(old, new) == [
         "- pages: 3 changed",
-        "- links to a single panel: 5 panels have another number",
+        "- links to a single panel: 5 panels have another number (`--all` lists them): A (2), B (2), C (1)",
         "",
         "### Changed pages",
         "",
-        "- **C** (`c`): 2 of meaning (1 of them above), 0 of looks",
+        "- **C** (`c`): 2 of meaning (1 of them above)",
         "  - **dashboard** refresh changed: `30s` → `1m`",
     ]
 
@@ -293,10 +296,10 @@ def test_of_many_pages_with_many_changes_each_is_two_lines() -> None:
         new[uid]["templating"]["list"] = []
         new[uid]["panels"] += [{"id": n, "type": "stat", "title": f"Panel {uid}{n}"} for n in range(10, 17)]
     said = short(old, new)
-    own = said.index("- **ML-MONITORING-OWN-Z** (`ml-monitoring-own-z`): 8 of meaning (1 of them above), 0 of looks")
+    own = said.index("- **ML-MONITORING-OWN-Z** (`ml-monitoring-own-z`): 8 of meaning (1 of them above)")
     assert said[own + 1].count("Panel") == 7
     assert said[own - 2 : own] == [
-        "- **F** (`f`): 8 of meaning (1 of them above), 0 of looks",
+        "- **F** (`f`): 8 of meaning (1 of them above)",
         "  - New: Panel f10; Panel f11; Panel f12; 4 more.",
     ]
 
@@ -307,7 +310,7 @@ def test_another_title_of_a_row_is_meaning() -> None:
     new = copy.deepcopy(old)
     new["panels"][0]["title"] = "How warm is it?"
     line = "- **row How warm is it?** renamed: `Is it warm?` → `How warm is it?`"
-    assert short({"a": old}, {"a": new})[-2:] == ["- **Page** (`a`): 1 of meaning, 0 of looks", f"  {line}"]
+    assert short({"a": old}, {"a": new})[-2:] == ["- **Page** (`a`): 1 of meaning", f"  {line}"]
     assert compare({"a": old}, {"a": new}).splitlines()[2:] == [line]
 
 
@@ -447,9 +450,9 @@ def test_the_command_for_the_page_with_most_changes_is_printed_and_can_be_pasted
         "",
         "### Changed pages",
         "",
-        "- **Big** (`ml-monitoring-big`): 20 of meaning, 0 of looks",
+        "- **Big** (`ml-monitoring-big`): 20 of meaning",
         "  - other query: Heat",
-        "- **Bigger** (`ml-monitoring-bigger`): 30 of meaning, 0 of looks",
+        "- **Bigger** (`ml-monitoring-bigger`): 30 of meaning",
         "  - other query: Heat",
         "",
         f"All changes of Bigger, which has most: `ml-monitoring dashboards {command}`; "
@@ -481,7 +484,7 @@ def test_of_the_upgrade_from_release_0_2_0_panels_that_came_and_went_are_named(
         "### Changed pages",
     ]
     assert [line.split("**")[1] for line in said if line.startswith("- **")] == [
-        "10 queries of Fleet server",
+        "11 queries of Fleet server",
         "5 queries of MLflow traces",
         "Fleet server",
         "Logs",
@@ -567,6 +570,6 @@ def test_what_matters_to_a_reader_comes_first_on_each_page_and_own_pages_come_be
         "- **Warmth** title changed",
         "- **Warmth** query A changed",
         "- **Warmth** thresholds changed",
-        "- **Warmth** interval changed",
+        "- **Warmth** shortest step changed",
         "- **Warmth** moved",
     ]

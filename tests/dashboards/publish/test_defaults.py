@@ -138,7 +138,7 @@ def test_what_grafana_writes_when_a_page_is_saved_is_no_difference(kind: str) ->
     [
         ("options.showPercentChange", True, "- **Heat** options.showPercentChange changed: `false` → `true`"),
         ("options.wideLayout", False, "- **Heat** options.wideLayout changed: `true` → `false`"),
-        ("options.reduceOptions.calcs", ["max"], "- **Heat** calculation changed: `nothing` → `highest value`"),
+        ("options.reduceOptions.calcs", ["max"], "- **Heat** calculation changed: `last value` → `highest value`"),
         ("targets.0.hide", True, "- **Heat, query A** changed: `shown` → `hidden`"),
         ("targets.0.range", False, "- **Heat, query A** range query changed: `yes` → `no`"),
         ("fieldConfig.defaults.thresholds.steps.1.value", 90, "- **Heat** thresholds changed"),
@@ -169,7 +169,7 @@ def test_an_instant_query_that_asks_for_a_range_too_is_a_difference() -> None:
 def test_a_builtin_annotation_that_is_turned_off_is_a_difference() -> None:
     page = saved("stat")
     page["annotations"]["list"][0]["enable"] = False
-    assert said(written("stat"), page) == ["- **annotation Annotations & Alerts** added: `nothing`"]
+    assert said(written("stat"), page) == ["- **annotation Annotations & Alerts** enabled changed: `yes` → `no`"]
 
 
 def test_pages_of_ours_are_the_same_page_without_what_grafana_takes_anyhow() -> None:

@@ -41,7 +41,7 @@ from ml_monitoring.exporter.differences import Change
             ("Heat, query A", "instant changed", "true", "false"),
             "**Heat, query A** instant query changed: `yes` → `no`",
         ),
-        (("Heat", "interval changed", "nothing", "1h"), "**Heat** interval changed: `nothing` → `1h`"),
+        (("Heat", "interval changed", "nothing", "1h"), "**Heat** shortest step changed: `auto` → `1h`"),
     ],
 )
 def test_changes_are_said_in_words(change: tuple[str, str, str, str], line: str) -> None:
