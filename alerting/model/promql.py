@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 from ml_monitoring.exporter import durations
 
 TEXT: Final = r"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)"""
+_AGGREGATIONS: Final = (
+    r"(?:sum|avg|min|max|count|count_values|group|stddev|stdvar|topk|bottomk|quantile|limitk|limit_ratio)"
+)
 # Matchers, but for a variable of Grafana such as `${team}`; labels of a modifier; durations; white space around all.
 _PARTS: Final = re.compile(
     rf"""{TEXT}
     |(?P<comment>\s*\#[^\n]*\s*)
     |(?<!\$)(?P<matchers>\{{(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`|[^"'`{{}}])*\}})
     |(?P<modifier>\b(?:by|without|on|ignoring|group_left|group_right))\s*\((?P<labels>[\w\s,]*)\)\s*(?P<open>\(?\s*)
+    |(?P<number>(?<![\w:.$])(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?(?![\w:.]))
+    |(?P<keyword>(?<![\w:.$])(?:(?:inf|nan|and|or|unless|bool|offset)(?![\w:.])|{_AGGREGATIONS}(?=\s*\(|\s+(?:by|without)\b)))
     |(?P<duration>(?:(?<![\w:.$])|(?<=:)(?=\w+\s*\]))(?:[0-9]+(?:ms|[smhdwy]))+\b)
     |(?P<space>\s+)""",
     re.VERBOSE | re.IGNORECASE,
@@ -33,16 +40,28 @@ _SPACING: Final = re.compile(
     |\s*(?P<comma>,)\s*""",
     re.VERBOSE | re.IGNORECASE,
 )
+_QUOTED: Final = re.compile(TEXT)
 _SIGN: Final = re.compile(r"\s*(=~|!~|!=|=)\s*")
 _ALTERNATIVES: Final = re.compile(r"""(\w+[=!]~)(["'`])([\w :-]+(?:\|[\w :-]+)+)\2""")
+_TEXT_OR_BRACKET: Final = re.compile(rf"{TEXT}|[()]")
+_TEXT_OR_AGGREGATION: Final = re.compile(rf"{TEXT}|(?P<aggregation>\b{_AGGREGATIONS})(?=\()")
+_GROUPING: Final = re.compile(r" (?:by|without) \([^()]*\) ?")
+# What stands before brackets that may be needless, and what one thing in them may begin with.
+_BEFORE_BRACKETS: Final = re.compile(r"(?:^|\(|, |(?:[-+*/%^<>=]|\b(?:and|or|unless|bool)) )$")
+_GROUPED: Final = re.compile(rf"{_AGGREGATIONS} (?:by|without) \([^()]*\) ")
+_TEXT_OR_BLANK: Final = re.compile(rf"{TEXT}|[(){{}}\[\] ]")
+# Decimals of more digits stay as they are written.
+_MOST_DIGITS: Final = 30
 
 
 def normalised(expr: str) -> str:
-    """Return an expression with its matchers and labels in order, durations in the largest units, and without comments.
+    """Return an expression in one form of those that mean the same.
 
-    White space is one blank, and there is none where it says nothing.
+    Matchers and labels are in order, durations in the largest units, numbers without exponents, texts in double
+    quotes; groupings stand before what is aggregated, and brackets only where there is more than one thing in them.
+    Comments are left out; white space is one blank, and there is none where it says nothing.
     """
-    return _SPACING.sub(_spaced, _PARTS.sub(_in_order, expr).strip()).strip()
+    return _without_brackets(_grouped_first(_SPACING.sub(_spaced, _PARTS.sub(_in_order, expr).strip()).strip()))
 
 
 def matchers_changed(old: str, new: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -56,6 +75,50 @@ def matchers_changed(old: str, new: str) -> tuple[frozenset[str], frozenset[str]
         for one, others in ((after, before), (before, after))
     )
     return gained, lost
+
+
+def _grouped_first(expr: str) -> str:
+    """Return an expression with the labels of each aggregation before what it aggregates."""
+    # The last ones first: what is before them stays where it is.
+    for found in reversed([*_TEXT_OR_AGGREGATION.finditer(expr)]):
+        end = _closing(expr, found.end()) if found["aggregation"] else 0
+        if grouping := _GROUPING.match(expr, end) if end else None:
+            rest = f" {expr[grouping.end() :]}" if grouping[0].endswith(" ") else expr[grouping.end() :]
+            expr = f"{expr[: found.end()]}{grouping[0].rstrip()} {expr[found.end() : end]}{rest}"
+    return expr
+
+
+def _without_brackets(expr: str) -> str:
+    """Return an expression without brackets around one thing, or around all of it."""
+    for found in reversed([*_TEXT_OR_BRACKET.finditer(expr)]):
+        start = found.start()
+        end = _closing(expr, start) if found[0] == "(" and _BEFORE_BRACKETS.search(expr[:start]) else 0
+        if not end or expr[end : end + 1] == "[":
+            continue
+        inside = expr[start + 1 : end - 1]
+        if (start, end) == (0, len(expr)) or _is_one_thing(inside):
+            expr = f"{expr[:start]}{inside}{expr[end:]}"
+    return expr
+
+
+def _closing(expr: str, start: int) -> int:
+    """Return where the brackets end that open here; 0 if they do not."""
+    depth = 0
+    for found in _TEXT_OR_BRACKET.finditer(expr, start):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if depth == 0:
+            return found.end()
+    return 0
+
+
+def _is_one_thing(expr: str) -> bool:
+    """Tell whether an expression is a selector, a number or a call, without operators between or a sign before it."""
+    depth = 0
+    for found in _TEXT_OR_BLANK.finditer(_GROUPED.sub("", expr, count=1)):
+        depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(found[0], 0)
+        if found[0] == " " and depth == 0:
+            return False
+    return not expr.startswith(("-", "+"))
 
 
 def _apart(expr: str) -> tuple[dict[int, set[str]], str]:
@@ -78,7 +141,10 @@ def inside_quotes(text: str) -> str:
 
 def split_matchers(text: str) -> list[str]:
     """Return the matchers that stand in braces, in order and in one form."""
-    parts = (_SIGN.sub(r"\1", one.strip(), count=1) for one in _MATCHER.findall(text))
+    parts = (
+        _QUOTED.sub(lambda found: _in_double_quotes(found[0]), _SIGN.sub(r"\1", one.strip(), count=1))
+        for one in _MATCHER.findall(text)
+    )
     return sorted(_alternatives_in_order(one) for one in parts if one)
 
 
@@ -97,16 +163,38 @@ def _spaced(found: re.Match[str]) -> str:
 
 
 def _in_order(found: re.Match[str]) -> str:
-    if found["text"]:
-        return found["text"]
-    if found["matchers"]:
-        return f"{{{','.join(split_matchers(found['matchers'][1:-1]))}}}"
     if found["modifier"]:
         labels = ", ".join(sorted(filter(None, re.split(r"[\s,]+", found["labels"]))))
-        return f"{found['modifier']} ({labels}) {found['open'].strip()}"
-    if found["duration"]:
-        try:
-            return durations.format_seconds(durations.parse(found["duration"]))
-        except ValueError:
-            return found["duration"]
-    return " "
+        return f"{found['modifier'].lower()} ({labels}) {found['open'].strip()}"
+    return next((write(found[kind]) for kind, write in _WRITTEN.items() if found[kind]), " ")
+
+
+def _in_double_quotes(text: str) -> str:
+    return f'"{text[1:-1]}"' if not {*'"\\\n'} & {*text[1:-1]} else text
+
+
+def _in_braces(matchers: str) -> str:
+    listed = ",".join(split_matchers(matchers[1:-1]))
+    return f"{{{listed}}}" if listed else ""
+
+
+def _without_exponent(number: str) -> str:
+    digits = format(Decimal(number).normalize(), "f")
+    return digits if len(digits) <= _MOST_DIGITS else number
+
+
+def _in_largest_units(duration: str) -> str:
+    try:
+        return durations.format_seconds(durations.parse(duration))
+    except ValueError:
+        return duration
+
+
+# How parts are written in one form, by their groups.
+_WRITTEN: Final[dict[str, Callable[[str], str]]] = {
+    "text": _in_double_quotes,
+    "matchers": _in_braces,
+    "number": _without_exponent,
+    "keyword": str.lower,
+    "duration": _in_largest_units,
+}
