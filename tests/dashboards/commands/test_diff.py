@@ -159,7 +159,9 @@ def test_of_a_page_with_many_changes_panels_are_named_by_what_became_of_them() -
         "",
         "All changes of Page, which has most: `command`; `--all` lists those of all pages.",
     ]
-    assert "  - **8 panels (Panel 12, Panel 13, Panel 14, 5 more)** query A added: `up`" in short({"a": old}, {"a": new})
+    assert "  - **8 panels (Panel 12, Panel 13, Panel 14, 5 more)** query A added: `up`" in short(
+        {"a": old}, {"a": new}
+    )
 
 
 def test_a_panel_is_known_by_its_title_and_type_before_its_id() -> None:
