@@ -19,6 +19,8 @@ from ml_monitoring.exporter.regular_files import read_text
 _LONGEST: Final = 160
 # Of them so many words that are the same in both stay around what differs.
 _AROUND: Final = 12
+# What Markdown takes for more than text in the middle of a line.
+_MARKS: Final = re.compile(r"[\\`*\[<]")
 _WORD: Final = re.compile(r"[\w:.$]+|.")
 # The same change of so many is listed for each.
 MOST_ALIKE: Final = 3
@@ -42,7 +44,7 @@ class Change:
 
     def line(self) -> str:
         """Return the change as an item of a Markdown list, with long values before and after on lines of their own."""
-        head = f"- **{self.where}** {self.what}"
+        head = f"- **{escaped(self.where)}** {self.what}"
         old, new = (" ".join(value.split()) for value in (self.old, self.new))
         if old == new:
             return f"{head} in white space only" if old else head
@@ -87,6 +89,11 @@ def few(names: Sequence[str], most: int) -> list[str]:
     """Return so many names at most, and how many more there are."""
     more = len(names) - most
     return [*names[:most], *([f"{more} more"] if more > 0 else [])]
+
+
+def escaped(name: str) -> str:
+    """Return a name as it stands in the middle of a line of Markdown, whatever it holds."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(name.split()))
 
 
 def texts_of(

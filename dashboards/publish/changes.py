@@ -20,7 +20,7 @@ from ml_monitoring.dashboards.publish.values import (
 )
 from ml_monitoring.dashboards.publish.variables import listed_changes, renamed_variables, still_read, with_names
 from ml_monitoring.dashboards.publish.words import in_words
-from ml_monitoring.exporter.differences import Change
+from ml_monitoring.exporter.differences import Change, escaped
 
 Json = dict[str, Any]
 
@@ -60,7 +60,9 @@ _ORDER: Final = (
 def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
     """Return all differences of dashboards by uid as Markdown, those of looks too; empty when there are none."""
     return "\n\n".join(
-        "\n".join([f"### {title_of(uid, old, new)} (`{uid}`)", "", *(in_words(change).line() for change in changes)])
+        "\n".join(
+            [f"### {escaped(title_of(uid, old, new))} (`{uid}`)", "", *(in_words(change).line() for change in changes)]
+        )
         for uid, changes in pages_of(old, new).items()
         if changes
     )

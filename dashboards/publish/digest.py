@@ -13,7 +13,7 @@ from ml_monitoring.dashboards.publish import query_changes
 from ml_monitoring.dashboards.publish.changes import OWN, pages_of, title_of
 from ml_monitoring.dashboards.publish.looks import is_of_looks
 from ml_monitoring.dashboards.publish.words import in_words
-from ml_monitoring.exporter.differences import MOST_ALIKE, Change, few
+from ml_monitoring.exporter.differences import MOST_ALIKE, Change, escaped, few
 
 Json = dict[str, Any]
 
@@ -65,9 +65,9 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     is_short = {uid: len(changes) <= _FEW or len(pages) == 1 for uid, changes in listed.items()}
     is_tight = len(is_short) - sum(is_short.values()) > _MOST_PAGES
     sections = {
-        "Pages that are gone": [f"- **{titles[uid]}** (`{uid}`)" for uid in pages if uid not in new],
+        "Pages that are gone": [f"- **{escaped(titles[uid])}** (`{uid}`)" for uid in pages if uid not in new],
         "New pages": [
-            f"- **{titles[uid]}** (`{uid}`): {new[uid].get('description') or changes[0].what}"
+            f"- **{escaped(titles[uid])}** (`{uid}`): {new[uid].get('description') or changes[0].what}"
             for uid, changes in pages.items()
             if uid not in old
         ],
@@ -79,7 +79,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
         "Changed pages": [
             "\n".join(
                 [
-                    f"- **{titles[uid]}** (`{uid}`): {_rest(changed[uid], changes)}",
+                    f"- **{escaped(titles[uid])}** (`{uid}`): {_rest(changed[uid], changes)}",
                     *(
                         indent(line, "  ")
                         for line in (
@@ -99,11 +99,15 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     summary = [f"- pages: {', '.join(f'{len(uids)} {word}' for word, uids in counts.items() if uids)}"]
     if ids:
         numbers = Counter(uid for uid, _change in ids)
-        named = ", ".join(few([f"{titles[uid]} ({number})" for uid, number in numbers.most_common()], _MOST_NAMED))
+        named = ", ".join(
+            few([f"{escaped(titles[uid])} ({number})" for uid, number in numbers.most_common()], _MOST_NAMED)
+        )
         summary.append(
             f"- links to a single panel: {len(ids)} panels have another number (`--all` lists them): {named}"
         )
-    summary += [f"- {titles[uid]} (`{uid}`): unchanged" for uid in pages if uid.startswith(OWN) and not pages[uid]]
+    summary += [
+        f"- {escaped(titles[uid])} (`{uid}`): unchanged" for uid in pages if uid.startswith(OWN) and not pages[uid]
+    ]
     said = [f"### {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
     return "\n\n".join(["\n".join(summary), *said, *_hint(changed, is_short, titles, commands)])
 
@@ -179,10 +183,10 @@ def _common_lines(
 ) -> Iterator[str]:
     """Yield what many pages have in common, and what of it changed on how many of them."""
     where, verb, before = key
-    words = {verb: f"is {word}" for verb, word in _WORDS.items()} | dict.fromkeys(_WAS, f"was {before}")
+    words = {verb: f"is {word}" for verb, word in _WORDS.items()} | dict.fromkeys(_WAS, f"was {escaped(before)}")
     others = [uid for uid in pages if uid not in uids]
     which = f"all but {_titles(others, titles)}" if others and len(others) < len(uids) else _titles(uids, titles)
-    yield f"- **{where}** {words.get(verb, verb)} on {len(uids)} pages: {which if others else 'all'}"
+    yield f"- **{escaped(where)}** {words.get(verb, verb)} on {len(uids)} pages: {which if others else 'all'}"
     if verb in words:
         return
     found: dict[str, list[tuple[str, Change]]] = {}
@@ -226,7 +230,7 @@ def _kind(change: Change) -> str:
 
 
 def _titles(uids: Iterable[str], titles: Mapping[str, str]) -> str:
-    return ", ".join(titles[uid] for uid in uids)
+    return ", ".join(escaped(titles[uid]) for uid in uids)
 
 
 def _rest(changes: Sequence[Change], own: Sequence[Change]) -> str:
@@ -242,7 +246,7 @@ def _only_looks(
 ) -> Iterator[str]:
     """Yield a line for the pages of which only looks are not said yet."""
     counts = {uid: sum(map(is_of_looks, changed[uid])) for uid in uids}
-    if named := ", ".join(f"{titles[uid]} ({count})" for uid, count in counts.items() if count):
+    if named := ", ".join(f"{escaped(titles[uid])} ({count})" for uid, count in counts.items() if count):
         yield f"- only looks, which `--all` lists: {named}"
 
 
@@ -261,7 +265,7 @@ def _lines(changes: Sequence[Change], *, is_tight: bool) -> list[str]:
         "annotations": [*_listed("annotation", changes)],
         "also": few(_others(changes), _MOST_NAMED),
     }
-    said = {word: [*dict.fromkeys(names)] for word, names in found.items() if names}
+    said = {word: [*map(escaped, dict.fromkeys(names))] for word, names in found.items() if names}
     if is_tight:
         parts = (f"{word}: {'; '.join(few(names, _FEW_NAMED))}" for word, names in said.items())
         return [f"- {'. '.join(f'{part[:1].upper()}{part[1:]}' for part in parts)}."]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ml_monitoring.alerting.model.promql import matchers_changed
-from ml_monitoring.exporter.differences import MOST_ALIKE, Change, few
+from ml_monitoring.exporter.differences import MOST_ALIKE, Change, escaped, few
 
 _QUERY: Final = re.compile(r"(?:query|definition|expr)\b.* changed$")
 _TOKEN: Final = re.compile(r"[\w:.$]+|.")
@@ -62,10 +62,11 @@ def _replaced(old: str, new: str) -> str:
 def _line(words: str, found: Sequence[tuple[str, Change]], titles: Mapping[str, str]) -> str:
     pages = Counter(uid for uid, _change in found)
     if len(pages) == 1:
-        (where,) = (f"of {titles[uid]}" for uid in pages)
+        (where,) = (f"of {escaped(titles[uid])}" for uid in pages)
         named = ""
     else:
         where = f"on {len(pages)} pages"
-        named = f": {', '.join(few([f'{titles[uid]} ({number})' for uid, number in pages.most_common()], _MOST_PAGES))}"
+        each = [f"{escaped(titles[uid])} ({number})" for uid, number in pages.most_common()]
+        named = f": {', '.join(few(each, _MOST_PAGES))}"
     example = min((change for _uid, change in found), key=lambda change: len(change.old))
-    return f"- **{len(found)} queries {where}**: {words}{named}; such as {example.where}"
+    return f"- **{len(found)} queries {where}**: {words}{named}; such as {escaped(example.where)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -117,12 +118,14 @@ def _changed_parts(where: str, old: list[Json], new: list[Json], at: str, whose:
 
 
 def _by_name(parts: list[Json]) -> dict[str, Json]:
-    """Return parts by their names, with a number where there is none, or one that another part has."""
-    names = [next((str(part[word]) for word in _NAMES if part.get(word)), "") for part in parts]
-    return {
-        name if name and names.count(name) == 1 else f"{name}#{names[:place].count(name) + 1}": part
-        for place, (name, part) in enumerate(zip(names, parts, strict=True))
-    }
+    """Return parts by their names, with a number where there is none, or one that another part has before it."""
+    found: dict[str, Json] = {}
+    counts = Counter[str]()
+    for part in parts:
+        name = next((str(part[word]) for word in _NAMES if part.get(word)), "")
+        counts[name] += 1
+        found[name if name and counts[name] == 1 else f"{name}#{counts[name]}"] = part
+    return found
 
 
 def _are_alike(old: Json, new: Json) -> bool:

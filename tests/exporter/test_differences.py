@@ -37,6 +37,10 @@ def test_values_stand_beside_or_below_each_other_with_all_that_differs(old: str,
     assert Change("Heat", "changed", old, new).line() == f"- **Heat** changed{shown}"
 
 
+def test_names_are_text_in_markdown_whatever_they_hold() -> None:
+    assert Change("a *b* [c](d)\n\n# <e>", "changed").line() == "- **a \\*b\\* \\[c](d) # \\<e>** changed"
+
+
 def test_a_revision_is_read_from_any_folder_as_git_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rules" / "own").mkdir(parents=True)
     (tmp_path / "rules" / "own" / "é a.yml").write_text("x", "utf-8")

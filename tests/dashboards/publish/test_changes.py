@@ -119,6 +119,22 @@ def test_parts_of_lists_that_came_or_went_are_named() -> None:
     ]
 
 
+def test_parts_of_lists_are_known_by_their_names() -> None:
+    merge, limit, sort = {"id": "merge"}, {"id": "limit", "options": {"limitField": 3}}, {"id": "sortBy"}
+    assert said(page(transformations=[merge, limit]), page(transformations=[sort, limit, merge])) == [
+        "- **Heat** transformation added: `sortBy`",
+        "- **Heat** transformations in another order: `merge, limit` → `limit, merge`",
+    ]
+    twice = [limit, limit | {"options": {"limitField": 5}}]
+    assert said(page(transformations=[limit]), page(transformations=twice)) == [
+        '- **Heat** transformation added: `limit#2 {"limitField": 5}`'
+    ]
+    links = [{"title": "Runbooks", "url": "/a"}]
+    assert said(page(links=links), page(links=[links[0] | {"title": "Guides"}])) == [
+        "- **Heat** links.Guides.title changed: `Runbooks` → `Guides`"
+    ]
+
+
 def test_thresholds_are_said_in_their_unit_those_of_series_too() -> None:
     def of(value: float, unit: str, mode: str = "absolute") -> Json:
         steps = [{"color": "transparent", "value": None}, {"color": "#d50b3e", "value": value}]
@@ -153,6 +169,15 @@ def test_a_matcher_that_came_to_many_queries_is_one_line() -> None:
         "",
         "- **Y** (`y`): 6 of meaning (5 of them above)",
         "  - **Heat** unit changed: `nothing` → `s`",
+    ]
+
+
+def test_one_word_in_place_of_another_in_many_queries_is_one_line() -> None:
+    def of(step: str) -> dict[str, Json]:
+        return {"x": page(*({"refId": name, "expr": f"rate({name}[{step}])"} for name in "abcde"))}
+
+    assert digest(of("$__rate_interval"), of("5m"), {}).splitlines()[4:] == [
+        "- **5 queries of Page**: `$__rate_interval` is `5m` now; such as Heat"
     ]
 
 

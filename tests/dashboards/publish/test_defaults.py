@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ml_monitoring.dashboards.publish.changes import pages_of
-from ml_monitoring.dashboards.publish.defaults import without_defaults
+from ml_monitoring.dashboards.publish.defaults import default_at, without_defaults
 from ml_monitoring.dashboards.publish.words import in_words
 
 Json = dict[str, Any]
@@ -155,6 +155,46 @@ def test_what_is_set_otherwise_than_grafana_takes_it_is_a_difference(where: str,
     at[last] = value
     (found,) = said(written("stat"), page)
     assert found.startswith(line)
+
+
+def test_a_choice_is_the_same_alone_and_as_a_list_and_choices_follow_from_their_query() -> None:
+    def of(current: Json, *options: str, query: str = "a,b") -> Json:
+        choices = [{"text": one, "value": one, "selected": one == current["value"]} for one in options]
+        variable = {"name": "room", "type": "custom", "query": query, "current": current, "options": choices}
+        return written("stat") | {"templating": {"list": [variable]}}
+
+    single, listed = {"text": "All", "value": "$__all"}, {"text": ["All"], "value": ["$__all"], "selected": True}
+    assert said(of(single), of(listed, "a", "b")) == []
+    a, b = ({"text": one, "value": one} for one in "ab")
+    assert said(of(a, "a", "b"), of(b, "a", "b")) == ["- **variable room** default changed: `a` → `b`"]
+    assert said(of(a, "a", "b"), of(a, "a", "b", "c", query="a,b,c")) == [
+        "- **variable room** query changed: `a,b` → `a,b,c`"
+    ]
+
+
+def test_what_older_and_newer_versions_write_besides_is_no_difference() -> None:
+    old, new = saved("table"), saved("table")
+    new["panels"][0]["fieldConfig"]["defaults"]["unitScale"] = True
+    new["panels"][0]["options"]["footer"] = {"countRows": False, "fields": "", "reducer": ["sum"], "show": False}
+    new["panels"][0]["targets"][0] |= {"key": "Q-1", "requestId": "1A"}
+    new |= {"__inputs": [{"name": "DS", "type": "datasource"}], "__requires": [{"id": "stat"}], "gnetId": 1}
+    assert said(old, new) == []
+    new["panels"][0]["options"]["footer"]["show"] = True
+    assert said(old, new) == ["- **Heat** options.footer.show changed: `false` → `true`"]
+
+
+@pytest.mark.parametrize(
+    ("path", "default"),
+    [
+        ("options.reduceOptions.calcs", ["lastNotNull"]),
+        ("graphTooltip", 0),
+        ("custom.stacking.mode", "none"),
+        ("a.mode", None),
+        ("editable", True),
+    ],
+)
+def test_what_grafana_takes_is_known_by_the_key_and_the_one_above(path: str, default: Any) -> None:
+    assert default_at(path) == default
 
 
 def test_an_instant_query_that_asks_for_a_range_too_is_a_difference() -> None:

@@ -41,6 +41,15 @@ from ml_monitoring.exporter.differences import Change
             ("Heat, query A", "instant changed", "true", "false"),
             "**Heat, query A** instant query changed: `yes` → `no`",
         ),
+        (
+            ("variable a", "sort changed", "0", "3"),
+            "**variable a** order of its choices changed: `as they come` → `numbers upwards`",
+        ),
+        (
+            ("Heat", "options.legend.calcs changed", "nothing", '["max", "mean"]'),
+            "**Heat** values in the legend changed: `nothing` → `highest value, mean`",
+        ),
+        (("Heat", "decimals changed", "nothing", "0"), "**Heat** decimals changed: `auto` → `0`"),
         (("Heat", "interval changed", "nothing", "1h"), "**Heat** shortest step changed: `auto` → `1h`"),
     ],
 )
