@@ -49,6 +49,21 @@ OPTIONS: dict[str, Json] = {
         "showHeader": True,
     },
     "piechart": {"pieType": "pie", **REDUCED, **SERIES},
+    "barchart": {
+        "barRadius": 0,
+        "barWidth": 0.97,
+        "fullHighlight": False,
+        "groupWidth": 0.7,
+        "orientation": "auto",
+        "showValue": "auto",
+        "stacking": "none",
+        "xTickLabelRotation": 0,
+        "xTickLabelSpacing": 0,
+        **SERIES,
+    },
+    "state-timeline": {"alignValue": "left", "mergeValues": True, "rowHeight": 0.9, "showValue": "auto", **SERIES},
+    "logs": {"dedupStrategy": "none", "enableLogDetails": True, "showTime": False, "sortOrder": "Descending"},
+    "text": {"code": {"language": "plaintext", "showLineNumbers": False, "showMiniMap": False}, "mode": "markdown"},
 }
 CUSTOM: dict[str, Json] = {
     "timeseries": {
@@ -107,6 +122,7 @@ def saved(kind: str) -> Json:
         "refresh": "",
         "schemaVersion": 42,
         "tags": [],
+        "time": {"from": "now-6h", "to": "now"},
         "timepicker": {},
         "version": 3,
         "weekStart": "",
@@ -116,6 +132,7 @@ def saved(kind: str) -> Json:
     panel |= {"fieldConfig": {"defaults": defaults, "overrides": []}, "options": OPTIONS[kind]}
     panel |= {"pluginVersion": "12.3.1", "description": "", "transparent": False}
     panel["targets"][0] |= {"editorMode": "code", "range": True, "exemplar": False, "hide": False}
+    panel["targets"][0] |= {"format": "time_series", "intervalFactor": 1}
     query = {"qryType": 1, "query": "label_values(room)", "refId": "PrometheusVariableQueryEditor-VariableQuery"}
     variable |= {"query": query, "definition": "label_values(room)", "options": [], "regex": "", "sort": 0, "hide": 0}
     variable |= {"regexApplyTo": "value", "allowCustomValue": True, "includeAll": False, "multi": False}
