@@ -72,13 +72,10 @@ def renamed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, st
 
 def matched(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
     """Return by which key each value is found afterwards that is once in both."""
-    values = [*old.values()], [*new.values()]
-    keys = [*new]
-    return {
-        key: keys[values[1].index(value)]
-        for key, value in old.items()
-        if all(each.count(value) == 1 for each in values)
-    }
+    texts = [{key: json.dumps(value, sort_keys=True) for key, value in one.items()} for one in (old, new)]
+    counts = [Counter(one.values()) for one in texts]
+    by_text = {text: key for key, text in texts[1].items()}
+    return {key: by_text[text] for key, text in texts[0].items() if counts[0][text] == counts[1][text] == 1}
 
 
 def _or_default(value: Any, other: Any, path: str) -> Any:
