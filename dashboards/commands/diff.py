@@ -38,12 +38,14 @@ class _Version:
     Attributes:
         name: As it was given.
         pages: Files and dashboards.
+        folders: Of pages that say in which folder they are, its uid.
         doubles: For each uid that more than one file has, these files.
         others: What the files are that hold no dashboard.
     """
 
     name: str
     pages: dict[str, tuple[str, Json]] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
     doubles: dict[str, list[str]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
 
@@ -82,11 +84,9 @@ def run(options: argparse.Namespace) -> int:
     before, after = ({uid: page for uid, (_source, page) in one.pages.items()} for one in (old, new))
     is_same = before == after
     before, after = ({uid: without_defaults(page) for uid, page in one.items()} for one in (before, after))
-    # Of a single file, or of files in one folder, nothing says where Grafana has them.
-    if all(len({Path(source).parent for source in one.values()}) > 1 for one in sources):
-        for one, pages in zip(sources, (before, after), strict=True):
-            for uid, source in one.items():
-                pages[uid]["folder"] = Path(source).parent.name
+    for one, pages in zip(_folders(old, new), (before, after), strict=True):
+        for uid, folder in one.items():
+            pages[uid]["folder"] = folder
     commands = {
         uid: f"ml-monitoring dashboards diff {shlex.quote(sources[0][uid])} {shlex.quote(sources[1][uid])}"
         for uid in before.keys() & after.keys()
@@ -96,6 +96,23 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(notes), end="\n\n")
     print(report or ("No differences." if is_same else _WRITTEN))
     return 1 if (report or notes) and options.exit_code else 0
+
+
+def _folders(old: _Version, new: _Version) -> list[dict[str, str | None]]:
+    """Return in which folder of Grafana pages of both are: as both say themselves, else that of their files."""
+    stated = [one.folders for one in (old, new)]
+    homes = [{uid: Path(source).parent for uid, (source, _page) in one.pages.items()} for one in (old, new)]
+    # Of a single file, or of files in one folder, nothing says where Grafana has them.
+    are_in_folders = all(len({*each.values()}) > 1 for each in homes)
+    found: list[dict[str, str | None]] = [{}, {}]
+    for uid in old.pages.keys() & new.pages.keys():
+        says = [bool(each[uid]) for each in stated]
+        for place, home, own in zip(found, homes, stated, strict=True):
+            if all(says) or (any(says) and not are_in_folders):
+                place[uid] = own[uid] or None
+            elif are_in_folders:
+                place[uid] = home[uid].name
+    return found
 
 
 def _read(name: str) -> _Version:
@@ -126,6 +143,7 @@ def _read(name: str) -> _Version:
         if uid in found.pages:
             found.doubles.setdefault(uid, [found.pages[uid][0]]).append(source)
         found.pages[uid] = (source, dashboard)
+        found.folders[uid] = formats.folder(content)
     if not problems and not found.pages and found.others:
         others = [f"{source} is {kind}" for source, kind in found.others.items()]
         only = [*found.others] == [name]
@@ -181,6 +199,7 @@ def _pair(old: _Version, new: _Version) -> None:
         earlier = next((one for one in gone if are_files or (is_only and _title(old, one) == title)), None)
         if earlier is not None:
             old.pages[uid] = old.pages.pop(earlier)
+            old.folders[uid] = old.folders.pop(earlier)
 
 
 def _title(version: _Version, uid: str) -> str:

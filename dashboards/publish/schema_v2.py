@@ -15,6 +15,7 @@ from ml_monitoring.dashboards.render.formats import FOLDER_FILE, GROUP
 from ml_monitoring.dashboards.render.schema_v2 import (
     CURSOR_SYNC,
     HIDE,
+    INTERVALS,
     LEGACY_STRING,
     QUERY_OPTIONS,
     REFRESH,
@@ -27,7 +28,6 @@ __all__ = ["FOLDER_FILE", "folder_resource", "resource"]
 API_VERSION: Final = f"{GROUP}/v2beta1"
 FOLDER_API_VERSION: Final = "folder.grafana.app/v1beta1"
 _KINDS = {name: kind for kind, name in VARIABLES.items()}
-_INTERVALS = ["5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "1d"]
 
 
 def resource(dashboard: Json, folder: str = "") -> Json:
@@ -78,7 +78,7 @@ def _time_settings(dashboard: Json) -> Json:
         "to": time.get("to") or "now",
         "timezone": dashboard.get("timezone") or "browser",
         "autoRefresh": dashboard.get("refresh") or "",
-        "autoRefreshIntervals": picker.get("refresh_intervals") or _INTERVALS,
+        "autoRefreshIntervals": picker.get("refresh_intervals") or INTERVALS,
         "hideTimepicker": bool(picker.get("hidden")),
         "fiscalYearStartMonth": int(dashboard.get("fiscalYearStartMonth") or 0),
     }

@@ -43,7 +43,17 @@ def classic(content: Any, source: str) -> Json:
     """
     if not isinstance(content, dict):
         raise RenderError(f"{source}: is no dashboard: it has no list of panels")
-    return _shaped(_page(content, source), shapes.CLASSIC, source)
+    page = _shaped(_page(content, source), shapes.CLASSIC, source)
+    events = page.get("annotations") or {}
+    if not events.get("list"):
+        return page
+    return page | {"annotations": events | {"list": [schema_v2.with_query(one) for one in events["list"]]}}
+
+
+def folder(content: Json) -> str:
+    """Return the uid of the folder that a resource says it is in; empty where it says none."""
+    annotations = (content.get("metadata") or {}).get("annotations") or {}
+    return str(annotations.get("grafana.app/folder") or "")
 
 
 def what_it_is(content: Any) -> str:
@@ -101,5 +111,5 @@ def _converted(spec: Json, name: str, source: str) -> Json:
     try:
         return schema_v2.classic(spec, name)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"{type(error).__name__}: {error}"
+        what = f"{error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
         raise RenderError(f"{source}: cannot be read as a dashboard of schema v2: {what}") from error

@@ -213,7 +213,8 @@ def none_in(names: Sequence[str]) -> str:
 def _panels(raw: Json, path: Path, *, unfold: bool = True) -> Iterator[DashboardPanel]:
     if "panels" not in raw:
         raise RenderError(f"{path}: is older than Grafana 5 (it has rows); open and save it in a newer Grafana first")
-    listed = sorted(raw["panels"], key=lambda panel: (_grid(panel).y, _grid(panel).x))
+    shown = (panel for panel in raw["panels"] if not panel.get("hideHeader"))
+    listed = sorted(shown, key=lambda panel: (_grid(panel).y, _grid(panel).x))
     shift = 0
     for one in listed:
         panel = _panel(one, shift)

@@ -1,12 +1,14 @@
 """Dashboards of schema v2 (Grafana 12 and 13) as the classic model that everything else here reads.
 
 Its elements are panels, its layout says where they are. Read are `v2alpha1`, `v2beta1` and `v2`, which write the names
-of plugins in different places. What the classic model has no word for (conditions, tabs) is left out or becomes rows.
+of plugins in different places. Tabs become rows. What the classic model has no word for (conditions, the settings of
+layouts) stays under the word of v2, for a comparison: nothing that a page says is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 Json = dict[str, Any]
@@ -30,6 +32,15 @@ QUERY_OPTIONS = (
     "timeFrom", "timeShift", "maxDataPoints", "interval", "cacheTimeout", "queryCachingTTL", "hideTimeOverride",
     "timeCompare",
 )  # fmt: skip
+# How often Grafana offers to refresh a page that does not say it.
+INTERVALS = ["5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "1d"]
+# Layouts of which the classic model has all, or whose parts say it.
+_PLAIN = (None, "GridLayout", "RowsLayout", "TabsLayout")
+_TIME = ("from", "to", "timezone", "hideTimepicker", "autoRefresh", "weekStart", "fiscalYearStartMonth")
+_REPEAT = {"value": "repeat", "direction": "repeatDirection", "maxPerRow": "maxPerRow", "mode": "repeatMode"}
+_TIMEPICKER = {"autoRefreshIntervals": "refresh_intervals", "quickRanges": "quick_ranges"}
+# What an annotation asks of Prometheus: before Grafana 12, and in `target` since.
+_ASKED = {"expr": "expr", "step": "interval"}
 # Heights of the rows of an automatic grid in units of the classic one.
 _AUTO_HEIGHTS = {"short": 5, "standard": 9, "tall": 14}
 _UNIT = 38
@@ -51,24 +62,30 @@ def classic(spec: Mapping[str, Any], uid: str) -> Json:
         "annotations": {"list": [_annotation(one["spec"]) for one in spec.get("annotations") or []]},
         "panels": _panels(spec),
     }
-    for name in ("description", "editable", "liveNow", "preload", "revision"):
-        if spec.get(name) not in (None, "") and (name != "preload" or spec[name]):
-            result[name] = spec[name]
+    result |= _rest(spec, *result, "cursorSync", "timeSettings", "variables", "elements", "layout")
+    if not result.get("preload"):
+        result.pop("preload", None)
     if settings.get("autoRefresh"):
         result["refresh"] = settings["autoRefresh"]
-    if settings.get("autoRefreshIntervals") is not None:
-        result["timepicker"]["refresh_intervals"] = list(settings["autoRefreshIntervals"])
-    for source, target in (("quickRanges", "quick_ranges"), ("nowDelay", "nowDelay")):
-        if settings.get(source):
-            result["timepicker"][target] = settings[source]
+    if settings.get("autoRefreshIntervals") == INTERVALS:
+        settings = _rest(settings, "autoRefreshIntervals")
+    result["timepicker"] |= {_TIMEPICKER.get(key, key): value for key, value in _rest(settings, *_TIME).items()}
     for name in ("weekStart", "fiscalYearStartMonth"):
         if settings.get(name):
             result[name] = settings[name]
-    return result
+    layout, elements = spec.get("layout") or {}, spec.get("elements") or {}
+    unused = [_content(elements[name]) for name in sorted(elements.keys() - _shown(layout))]
+    return result | _layout(layout) | _rest({"unused elements": unused})
+
+
+def _rest(given: Mapping[str, Any], *known: str) -> Json:
+    """Return what something says besides these keys."""
+    return {key: value for key, value in given.items() if key not in known and value not in (None, "", [], {})}
 
 
 def _place(words: tuple[str, ...], word: Any) -> int:
-    return words.index(word) if word in words else 0
+    """Return the number of a word; that of one that is not known follows."""
+    return words.index(word) if word in words else len(words) if word else 0
 
 
 # Layout
@@ -85,16 +102,25 @@ def _panels(spec: Mapping[str, Any]) -> list[Json]:
 def _placed(layout: Mapping[str, Any], elements: Mapping[str, Any], ids: Iterator[int], top: int) -> list[Json]:
     """Return the panels and rows of a layout that begins at this line of the grid."""
     inside = layout.get("spec") or {}
-    kind = layout.get("kind")
-    if kind == "RowsLayout":
-        return _rows(inside.get("rows") or [], elements, ids, top)
-    if kind == "TabsLayout":
-        return _rows(inside.get("tabs") or [], elements, ids, top)
-    if kind == "AutoGridLayout":
-        items = _auto_grid(inside)
-    else:
-        items = [one["spec"] for one in inside.get("items") or [] if one.get("kind") == "GridLayoutItem"]
+    if "rows" in inside or "tabs" in inside:
+        return _rows([*(inside.get("rows") or []), *(inside.get("tabs") or [])], elements, ids, top)
+    is_auto = layout.get("kind") == "AutoGridLayout"
+    items = _auto_grid(inside) if is_auto else [one["spec"] for one in inside.get("items") or []]
     return [_panel(item, elements, top) for item in items if item["element"]["name"] in elements]
+
+
+def _shown(layout: Mapping[str, Any]) -> set[str]:
+    """Return the names of the elements of a layout, and of those within it."""
+    inside = layout.get("spec") or {}
+    parts = [*(inside.get("rows") or []), *(inside.get("tabs") or [])]
+    own = {item["spec"]["element"]["name"] for item in inside.get("items") or []}
+    return own.union(*(_shown(part["spec"].get("layout") or {}) for part in parts))
+
+
+def _layout(layout: Mapping[str, Any]) -> Json:
+    """Return what a layout says besides its parts."""
+    kind = {} if layout.get("kind") in _PLAIN else {"kind": layout.get("kind")}
+    return _rest({"layout": kind | _rest(layout.get("spec") or {}, "items", "rows", "tabs")})
 
 
 def _rows(rows: list[Json], elements: Mapping[str, Any], ids: Iterator[int], top: int) -> list[Json]:
@@ -102,27 +128,37 @@ def _rows(rows: list[Json], elements: Mapping[str, Any], ids: Iterator[int], top
     y = top
     for one in rows:
         row = one["spec"]
-        shown = not row.get("hideHeader")
+        shown, said = (
+            not row.get("hideHeader"),
+            {
+                **_rest(row, "title", "collapse", "layout", "repeat", "hideHeader"),
+                **_repeat(row.get("repeat") or {}),
+                **_layout(row.get("layout") or {}),
+            },
+        )
         panels = _placed(row.get("layout") or {}, elements, ids, y + shown)
         bottom = max((_bottom(panel) for panel in panels), default=y + shown)
-        if not shown:
-            found += panels
-            y = bottom
-            continue
-        collapsed = bool(row.get("collapse"))
-        head: Json = {
-            "type": "row",
-            "id": next(ids),
-            "title": row.get("title") or "",
-            "collapsed": collapsed,
-            "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": 1},
-            "panels": panels if collapsed else [],
-        }
-        if row.get("repeat"):
-            head["repeat"] = row["repeat"].get("value")
-        found += [head] if collapsed else [head, *panels]
-        y = y + 1 if collapsed else bottom
+        folded = shown and bool(row.get("collapse"))
+        # Panels above the first row stand in one that says nothing.
+        if shown or row.get("title") or said:
+            head: Json = {
+                "type": "row",
+                "id": next(ids),
+                "title": row.get("title") or "",
+                "collapsed": bool(row.get("collapse")),
+                "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": int(shown)},
+                # Rows in a folded one stand beside their panels.
+                "panels": [*chain.from_iterable(map(_unfolded, panels))] if folded else [],
+            }
+            marks = {"hideHeader": not shown, "tab": one.get("kind") == "TabsLayoutTab"}
+            found.append(head | said | {name: True for name, is_so in marks.items() if is_so})
+        found += [] if folded else panels
+        y = y + 1 if folded else bottom
     return found
+
+
+def _unfolded(panel: Json) -> list[Json]:
+    return [panel | {"panels": []}, *panel["panels"]] if panel.get("panels") else [panel]
 
 
 def _bottom(panel: Json) -> int:
@@ -140,26 +176,29 @@ def _auto_grid(grid: Mapping[str, Any]) -> list[Json]:
     ]
 
 
+def _repeat(repeat: Mapping[str, Any]) -> Json:
+    # There is no other mode than by a variable.
+    return {
+        _REPEAT.get(key, key): value for key, value in _rest(repeat).items() if (key, value) != ("mode", "variable")
+    }
+
+
 # Panels
 
 
 def _panel(item: Mapping[str, Any], elements: Mapping[str, Any], top: int) -> Json:
-    element = elements[item["element"]["name"]]
-    panel = _library_panel(element["spec"]) if element.get("kind") == "LibraryPanel" else _drawn(element["spec"])
+    panel = _content(elements[item["element"]["name"]])
     panel["gridPos"] = {"x": item["x"], "y": top + int(item["y"]), "w": item["width"], "h": item["height"]}
-    repeat = item.get("repeat")
-    if repeat:
-        panel["repeat"] = repeat.get("value")
-        for source, target in (("direction", "repeatDirection"), ("maxPerRow", "maxPerRow")):
-            if repeat.get(source):
-                panel[target] = repeat[source]
-    return panel
+    return panel | _rest(item, "x", "y", "width", "height", "element", "repeat") | _repeat(item.get("repeat") or {})
+
+
+def _content(element: Mapping[str, Any]) -> Json:
+    return _library_panel(element["spec"]) if element.get("kind") == "LibraryPanel" else _drawn(element["spec"])
 
 
 def _library_panel(spec: Mapping[str, Any]) -> Json:
     # Its content is in Grafana, not in the file.
-    title = spec.get("title") or ""
-    return {"id": spec.get("id"), "type": "library-panel", "title": title, "libraryPanel": spec.get("libraryPanel")}
+    return {**spec, "type": "library-panel", "title": spec.get("title") or ""}
 
 
 def _drawn(spec: Mapping[str, Any]) -> Json:
@@ -178,27 +217,34 @@ def _drawn(spec: Mapping[str, Any]) -> Json:
         "transformations": [_transformation(one) for one in group.get("transformations") or []],
         "transparent": bool(spec.get("transparent")),
     }
-    if spec.get("description"):
-        panel["description"] = spec["description"]
+    panel |= _rest(spec, *panel, "data", "vizConfig")
+    panel |= _rest(inside, "options", "fieldConfig")
+    panel |= _rest(group, "queries", "transformations", "queryOptions")
+    panel |= _rest(group.get("queryOptions") or {})
     if targets:
         panel["targets"] = targets
         panel["datasource"] = targets[0]["datasource"]
-    options = group.get("queryOptions") or {}
-    panel.update({name: options[name] for name in QUERY_OPTIONS if options.get(name) is not None})
-    if inside.get("pluginVersion") or visual.get("version"):
-        panel["pluginVersion"] = inside.get("pluginVersion") or visual.get("version")
+    if visual.get("version"):
+        panel.setdefault("pluginVersion", visual["version"])
     return panel
 
 
 def _target(spec: Mapping[str, Any]) -> Json:
     query = spec.get("query") or {}
-    source = spec.get("datasource") or _source(query)
     return {
         **(query.get("spec") or {}),
+        **_rest(spec, "query", "hidden"),
+        **_besides(query),
         "refId": spec.get("refId") or "A",
         "hide": bool(spec.get("hidden")),
-        "datasource": source,
+        "datasource": spec.get("datasource") or _source(query),
     }
+
+
+def _besides(query: Mapping[str, Any]) -> Json:
+    """Return what a query says besides what it asks of which data source."""
+    version = {} if query.get("version") in (None, "", "v0") else {"version": query["version"]}
+    return version | _rest(query, "kind", "group", "version", "datasource", "spec")
 
 
 def _source(query: Mapping[str, Any]) -> Json:
@@ -210,7 +256,7 @@ def _source(query: Mapping[str, Any]) -> Json:
 
 def _transformation(one: Mapping[str, Any]) -> Json:
     # v2 has the id in `group`, v2beta1 in the kind and the spec.
-    return {"id": one.get("group") or one.get("kind"), **(one.get("spec") or {})}
+    return {"id": one.get("group") or one.get("kind"), **(one.get("spec") or {}), **_rest(one, "kind", "group", "spec")}
 
 
 # Variables and annotations
@@ -218,7 +264,11 @@ def _transformation(one: Mapping[str, Any]) -> Json:
 
 def _variable(one: Mapping[str, Any]) -> Json:
     spec = dict(one.get("spec") or {})
-    variable: Json = {**spec, "type": VARIABLES.get(str(one.get("kind")), str(one.get("kind")))}
+    variable: Json = {
+        **spec,
+        **_rest(one, "kind", "spec", "group", "datasource"),
+        "type": VARIABLES.get(str(one.get("kind")), str(one.get("kind"))),
+    }
     variable["hide"] = _place(HIDE, spec.get("hide"))
     if "refresh" in spec:
         variable["refresh"] = _place(REFRESH, spec["refresh"])
@@ -229,8 +279,9 @@ def _variable(one: Mapping[str, Any]) -> Json:
     if variable["type"] == "query":
         query = spec.get("query") or {}
         inside = query.get("spec") or {}
-        variable["query"] = inside.get(LEGACY_STRING, inside)
+        variable["query"] = inside[LEGACY_STRING] if inside.keys() == {LEGACY_STRING} else inside
         variable["datasource"] = spec.get("datasource") or _source(query)
+        variable |= _besides(query)
     if variable["type"] in ("adhoc", "groupby") and (one.get("group") or one.get("datasource")):
         variable["datasource"] = _source({"kind": "DataQuery", **one})
     if variable["type"] == "switch":
@@ -242,18 +293,25 @@ def _variable(one: Mapping[str, Any]) -> Json:
 
 
 def _annotation(spec: Mapping[str, Any]) -> Json:
-    query = spec.get("query") or {}
-    inside = query.get("spec") or {}
+    query, legacy = spec.get("query") or {}, spec.get("legacyOptions") or {}
     annotation: Json = {
-        **(spec.get("legacyOptions") or {}),
+        **legacy,
         "datasource": spec.get("datasource") or _source(query),
-        **{name: spec[name] for name in ("enable", "hide", "iconColor", "name", "filter") if name in spec},
+        **_rest(spec, "query", "datasource", "builtIn", "legacyOptions"),
+        **_besides(query),
     }
     if spec.get("builtIn"):
         annotation["builtIn"] = 1
-    if inside and "expr" not in annotation:
-        annotation["target"] = inside
-        annotation.update(
-            {ours: inside[theirs] for ours, theirs in (("expr", "expr"), ("step", "interval")) if inside.get(theirs)}
-        )
-    return annotation
+    read = with_query(annotation | _rest({"target": query.get("spec")}))
+    # Of two queries, Grafana asks the one that is no legacy.
+    return read | {f"legacyOptions.{key}": legacy[key] for key in _ASKED if key in legacy and legacy[key] != read[key]}
+
+
+def with_query(annotation: Json) -> Json:
+    """Return an annotation whose query of Prometheus stands where it did before Grafana 12, and in no other place."""
+    target = annotation.get("target") or {}
+    if not target.get("expr"):
+        return annotation
+    asked = {ours: target[theirs] for ours, theirs in _ASKED.items() if target.get(theirs)}
+    rest = _rest(target, *_ASKED.values(), *(["refId"] if target.get("refId") == "Anno" else []))
+    return _rest(annotation, "target") | asked | _rest({"target": rest})

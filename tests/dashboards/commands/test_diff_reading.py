@@ -12,12 +12,16 @@ import pytest
 
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.publish.changes import pages_of
+from ml_monitoring.dashboards.publish.defaults import without_defaults
 from ml_monitoring.dashboards.publish.schema_v2 import resource
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import RenderError
 
 Json = dict[str, Any]
-PAGE = Path("dashboards/generated/ML/ml-monitoring-ml-api.json")
+# All that schema v2 has.
+HAND_MADE = Path(__file__).parent / "schema-v2.json"
+GENERATED = Path("dashboards/generated").resolve()
+PAGE = GENERATED / "ML" / "ml-monitoring-ml-api.json"
 
 
 @pytest.fixture
@@ -142,3 +146,73 @@ def test_of_an_empty_folder_all_pages_are_new_and_to_it_all_are_gone(
     assert capsys.readouterr().out.splitlines()[0] == "- pages: 1 removed"
     assert main(["diff", "empty", "empty"]) == 2
     assert capsys.readouterr().err == "error: empty, empty: no dashboard in either\n"
+
+
+# Of these, one kind alone can stand where they do; a version of a plugin is Grafana's own count.
+ONLY = {
+    *("DataQuery", "PanelQuery", "QueryGroup", "Panel", "VizConfig", "ElementReference", "GridLayoutItem"),
+    *("AutoGridLayoutItem", "RowsLayoutRow", "AnnotationQuery", "Transformation"),
+}
+COUNTED = {("vizConfig", "version"), ("spec", "editorMode")}
+# The query of a variable has one name; a transformation's kind is its id once more.
+REPEATED = {("variables", "#", "spec", "query", "spec", "refId"), ("data", "spec", "transformations", "#", "kind")}
+
+
+def other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 7
+    return f"{value}x" if isinstance(value, str) else [{"x": "y"}] if isinstance(value, list) else {"x": "y"}
+
+
+@pytest.mark.parametrize("name", ["hand-made", "ml-monitoring-ml-api", "ml-monitoring-logs"])
+def test_a_change_of_any_single_value_of_schema_v2_is_said(name: str) -> None:
+    if name == "hand-made":
+        page = json.loads(HAND_MADE.read_text("utf-8"))
+    else:
+        (file,) = GENERATED.rglob(f"{name}.json")
+        page = resource(json.loads(file.read_text("utf-8")))
+    before = {"page": without_defaults(formats.classic(page, "page.json"))}
+    seen = set()
+    for path in nodes(page["spec"], ("spec",)):
+        value = page
+        for key in path:
+            value = value[key]
+        is_counted = path[-2:] in COUNTED or bool({kind(path)[-6:], kind(path)[-5:]} & REPEATED)
+        is_counted |= path[-1] == "kind" and str(value) in ONLY
+        if kind(path) in seen or is_counted or value is None or (isinstance(value, dict | list) and value):
+            continue
+        seen.add(kind(path))
+        try:
+            after = {"page": without_defaults(formats.classic(with_other(page, path, other(value)), "page.json"))}
+        except RenderError:
+            continue
+        assert pages_of(before, after)["page"], path
+    assert len(seen) > 60
+
+
+def test_a_page_made_a_resource_in_a_folder_is_the_same_page(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = {file.parent.name: json.loads(file.read_text("utf-8")) for file in GENERATED.rglob("*.json")}
+    del files
+    for folder, page in pages.items():
+        written(f"old/{folder}/{page['uid']}.json", page)
+        written(f"new/{folder}/{page['uid']}.json", resource(page, folder=f"uid-of-{folder}"))
+    assert main(["diff", "old", "new", "--all"]) == 0
+    assert capsys.readouterr().out.startswith("No differences but in")
+
+
+def test_a_page_says_in_which_folder_it_is_before_its_file_does(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del files
+    for side, folders in (("old", ("a", "", "")), ("new", ("b", "c", ""))):
+        for uid, folder in zip("xyz", folders, strict=True):
+            metadata = {"name": uid} | ({"annotations": {"grafana.app/folder": folder}} if folder else {})
+            page = {"apiVersion": "dashboard.grafana.app/v1", "kind": "Dashboard", "metadata": metadata}
+            written(f"{side}/{uid}.json", page | {"spec": {"title": uid.upper(), "panels": []}})
+    assert main(["diff", "old", "new", "--all"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")] == [
+        "- **dashboard** folder changed: `a` → `b`",
+        "- **dashboard** folder changed: `nothing` → `c`",
+    ]
