@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_monitoring.dashboards.render import schema_v2, shapes
 from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.spelling import in_one_form
 
 Json = dict[str, Any]
 
@@ -43,11 +44,10 @@ def classic(content: Any, source: str) -> Json:
     """
     if not isinstance(content, dict):
         raise RenderError(f"{source}: is no dashboard: it has no list of panels")
-    page = _shaped(_page(content, source), shapes.CLASSIC, source)
-    events = page.get("annotations") or {}
-    if not events.get("list"):
-        return page
-    return page | {"annotations": events | {"list": [schema_v2.with_query(one) for one in events["list"]]}}
+    page = _page(content, source)
+    if "panels" not in page:
+        raise RenderError(f"{source}: is older than Grafana 5 (it has rows); open and save it in a newer Grafana first")
+    return in_one_form(_shaped(page, shapes.CLASSIC, source))
 
 
 def folder(content: Json) -> str:

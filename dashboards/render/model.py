@@ -99,7 +99,7 @@ class Dashboard:
 
     def as_it_opens(self) -> Dashboard:
         """Return the dashboard as Grafana shows it first: of a collapsed row the heading only."""
-        return replace(self, panels=tuple(_panels(self.raw, self.path, unfold=False)))
+        return replace(self, panels=tuple(_panels(self.raw, unfold=False)))
 
     @property
     def variables(self) -> list[Json]:
@@ -162,7 +162,7 @@ def load_dashboard(path: Path) -> Dashboard:
         title=str(raw.get("title") or path.stem),
         path=path,
         raw=raw,
-        panels=tuple(_panels(raw, path)),
+        panels=tuple(_panels(raw)),
     )
 
 
@@ -210,9 +210,7 @@ def none_in(names: Sequence[str]) -> str:
     return f"no dashboard JSON in {', '.join(names)}{f'; {_NAMED_BY}' if sources else ''}"
 
 
-def _panels(raw: Json, path: Path, *, unfold: bool = True) -> Iterator[DashboardPanel]:
-    if "panels" not in raw:
-        raise RenderError(f"{path}: is older than Grafana 5 (it has rows); open and save it in a newer Grafana first")
+def _panels(raw: Json, *, unfold: bool = True) -> Iterator[DashboardPanel]:
     shown = (panel for panel in raw["panels"] if not panel.get("hideHeader"))
     listed = sorted(shown, key=lambda panel: (_grid(panel).y, _grid(panel).x))
     shift = 0

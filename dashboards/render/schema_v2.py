@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from ml_monitoring.dashboards.render.spelling import ASKED, with_query
+
 Json = dict[str, Any]
 
 COLUMNS = 24
@@ -39,8 +41,6 @@ _PLAIN = (None, "GridLayout", "RowsLayout", "TabsLayout")
 _TIME = ("from", "to", "timezone", "hideTimepicker", "autoRefresh", "weekStart", "fiscalYearStartMonth")
 _REPEAT = {"value": "repeat", "direction": "repeatDirection", "maxPerRow": "maxPerRow", "mode": "repeatMode"}
 _TIMEPICKER = {"autoRefreshIntervals": "refresh_intervals", "quickRanges": "quick_ranges"}
-# What an annotation asks of Prometheus: before Grafana 12, and in `target` since.
-_ASKED = {"expr": "expr", "step": "interval"}
 # Heights of the rows of an automatic grid in units of the classic one.
 _AUTO_HEIGHTS = {"short": 5, "standard": 9, "tall": 14}
 _UNIT = 38
@@ -304,14 +304,4 @@ def _annotation(spec: Mapping[str, Any]) -> Json:
         annotation["builtIn"] = 1
     read = with_query(annotation | _rest({"target": query.get("spec")}))
     # Of two queries, Grafana asks the one that is no legacy.
-    return read | {f"legacyOptions.{key}": legacy[key] for key in _ASKED if key in legacy and legacy[key] != read[key]}
-
-
-def with_query(annotation: Json) -> Json:
-    """Return an annotation whose query of Prometheus stands where it did before Grafana 12, and in no other place."""
-    target = annotation.get("target") or {}
-    if not target.get("expr"):
-        return annotation
-    asked = {ours: target[theirs] for ours, theirs in _ASKED.items() if target.get(theirs)}
-    rest = _rest(target, *_ASKED.values(), *(["refId"] if target.get("refId") == "Anno" else []))
-    return _rest(annotation, "target") | asked | _rest({"target": rest})
+    return read | {f"legacyOptions.{key}": legacy[key] for key in ASKED if key in legacy and legacy[key] != read[key]}

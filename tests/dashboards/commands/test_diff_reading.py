@@ -216,3 +216,52 @@ def test_a_page_says_in_which_folder_it_is_before_its_file_does(
         "- **dashboard** folder changed: `a` → `b`",
         "- **dashboard** folder changed: `nothing` → `c`",
     ]
+
+
+def test_what_older_grafana_wrote_is_compared_in_the_newer_form(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del files
+    older = [
+        {"type": 1, "value": "1", "text": "up", "id": 3, "op": "="},
+        {"type": 1, "value": "null", "text": "none"},
+        {"type": 2, "from": "2", "to": "5", "text": "many"},
+    ]
+    newer = [
+        {"type": "value", "options": {"1": {"text": "up", "index": 0}}},
+        {"type": "special", "options": {"match": "null", "result": {"text": "none"}}},
+        {"type": "range", "options": {"from": 2, "to": 5, "result": {"text": "lots"}}},
+    ]
+    for name, mappings in (("older", older), ("newer", newer)):
+        own = [{"matcher": {"id": "byName", "options": "a"}, "properties": [{"id": "mappings", "value": mappings}]}]
+        config = {"defaults": {"mappings": mappings}, "overrides": own}
+        asked = {"expr": "up"} if name == "older" else {"target": {"expr": "up", "refId": "Anno"}}
+        page = {"title": "T", "panels": [{"id": 1, "title": "P", "fieldConfig": config}]}
+        written(f"{name}.json", page | {"annotations": {"list": [{"name": "A", **asked}]}})
+    assert main(["diff", "older.json", "newer.json", "--all"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("- **")] == [
+        "- **P** mapping of 2 to 5 changed: `many` → `lots`",
+        "- **P** mapping of 2 to 5 of series a changed: `many` → `lots`",
+    ]
+    assert main(["diff", written("rows.json", {"title": "T", "rows": [{"panels": []}]}), "newer.json"]) == 2
+    assert capsys.readouterr().err == (
+        "error: rows.json: is older than Grafana 5 (it has rows); open and save it in a newer Grafana first\n"
+    )
+
+
+def test_a_row_without_its_heading_and_a_row_that_becomes_a_tab_are_no_other_rows(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del files
+    page = resource(json.loads(PAGE.read_text("utf-8")))
+    rows = page["spec"]["layout"]["spec"]["rows"]
+    title = rows[1]["spec"]["title"]
+    written("old.json", page)
+    hidden = copy.deepcopy(page)
+    hidden["spec"]["layout"]["spec"]["rows"][1]["spec"]["hideHeader"] = True
+    assert main(["diff", "old.json", written("new.json", hidden)]) == 0
+    assert f"- **row {title}** hideHeader changed: `false` → `true`" in capsys.readouterr().out
+    tabs = [row | {"kind": "TabsLayoutTab"} for row in rows]
+    page["spec"]["layout"] = {"kind": "TabsLayout", "spec": {"tabs": tabs}}
+    assert main(["diff", "old.json", written("new.json", page), "--all"]) == 0
+    assert f"- **row {title}** tab changed: `false` → `true`" in capsys.readouterr().out
