@@ -64,11 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser, *, everything: str) -> None:
         everything: What `--all` lists.
     """
     parser.add_argument(
-        "old", metavar="OLD", help="folder or file, or REVISION:PATH of the git repository, from its root"
+        "old",
+        metavar="OLD",
+        help="folder or file, or REVISION:PATH of the git repository, from its root (:PATH of its index)",
     )
     parser.add_argument("new", metavar="NEW", help="the same")
     parser.add_argument("--all", action="store_true", help=everything)
-    parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
+    parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences, of whatever kind")
 
 
 def together(changes: Iterable[Change], kind: str) -> Iterator[Change]:

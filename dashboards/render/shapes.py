@@ -11,6 +11,7 @@ Json = dict[str, Any]
 _STEPS: Final[Json] = {"mode": str, "steps": [{"color": str}]}
 _MAPPINGS: Final[list[Any]] = [{"options": {}}]
 _PANEL: Final[Json] = {
+    "id": str,
     "title": str,
     "type": str,
     "gridPos": dict.fromkeys("xywh", float),

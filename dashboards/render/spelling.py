@@ -39,7 +39,8 @@ def with_query(annotation: Json) -> Json:
 def _panel(panel: Json) -> Json:
     changed: Json = {}
     if panel.get("panels"):
-        changed["panels"] = [_panel(one) for one in panel["panels"]]
+        # Grafana passes over those of anything else than a row.
+        changed["panels"] = [_panel(one) for one in panel["panels"] if panel.get("type") == "row"]
     if panel.get("links"):
         changed["links"] = [
             {key: value for key, value in link.items() if key not in _OF_OTHER_LINKS} for link in panel["links"]
