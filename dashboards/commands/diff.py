@@ -174,7 +174,9 @@ def _notes(old: _Version, new: _Version) -> Iterator[str]:
     """Yield what is wrong with the files themselves."""
     for version in (old, new):
         for uid, files in version.doubles.items():
-            if uid in version.pages:
+            both = [[Path(file).name for file in one.doubles.get(uid, [])] for one in (old, new)]
+            # Of the same files on both sides it is said once.
+            if uid in version.pages and not (version is old and both[0] == both[1]):
                 listed = ", ".join(f"`{file}`" for file in files)
                 yield (
                     f"- **{len(files)} files have the uid `{uid}`**: {listed}; Grafana shows one of them, and the last "

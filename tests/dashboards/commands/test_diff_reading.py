@@ -269,3 +269,13 @@ def test_a_row_without_its_heading_and_a_row_that_becomes_a_tab_are_no_other_row
     page["spec"]["layout"] = {"kind": "TabsLayout", "spec": {"tabs": tabs}}
     assert main(["diff", "old.json", written("new.json", page), "--all"]) == 0
     assert f"- **row {title}** tab changed: `false` → `true`" in capsys.readouterr().out
+
+
+def test_files_of_one_uid_on_both_sides_are_said_once(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del files
+    for name in ("old/a", "old/b", "new/a", "new/b"):
+        written(f"{name}.json", {"uid": "x", "title": "X", "panels": []})
+    assert main(["diff", "old", "new"]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("- **2 files have the uid `x`**: `new/a.json`, `new/b.json`;")
+    assert rest == ["", "No differences."]
