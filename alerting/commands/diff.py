@@ -18,8 +18,8 @@ from ml_monitoring.exporter.yaml_syntax import describe
 HELP = "say what changed between two versions of rules"
 DESCRIPTION = (
     "Compare what `alerts generate` wrote by meaning: alerts, severities, teams, thresholds, waiting times, "
-    "expressions, recording rules, and who is notified; as Markdown. Where promtool is installed, PromQL in NEW that it "
-    "refuses is named."
+    "expressions, recording rules, and who is notified; as Markdown. Where promtool is installed, PromQL in NEW that "
+    "it refuses is named."
 )
 
 _SUFFIXES = (".yml", ".yaml", ".tmpl")

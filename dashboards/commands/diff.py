@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final
 from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.publish.defaults import without_defaults
 from ml_monitoring.dashboards.publish.digest import digest
+from ml_monitoring.dashboards.publish.values import matched
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import RenderError, why_no_json
 from ml_monitoring.exporter import differences
@@ -22,7 +22,8 @@ from ml_monitoring.exporter.errors import UsageError, collecting
 Json = dict[str, Any]
 
 _WRITTEN: Final = (
-    "No differences but in how queries are written, or in what Grafana writes itself: defaults, `version` and the like."
+    "No differences but in how queries are written, in the order in the file, or in what Grafana writes itself: "
+    "defaults, `version` and the like."
 )
 HELP = "say what changed between two versions of dashboards"
 DESCRIPTION = (
@@ -191,18 +192,19 @@ def _notes(old: _Version, new: _Version) -> Iterator[str]:
 
 
 def _pair(old: _Version, new: _Version) -> None:
-    """Give pages that have another uid now the new one before too: those of the same title, or of two single files."""
-    titles = [Counter(_title(one, uid) for uid in one.pages) for one in (old, new)]
-    are_files = old.is_file and new.is_file
-    for uid in [uid for uid in new.pages if uid not in old.pages]:
-        title = _title(new, uid)
-        is_only = titles[0][title] == titles[1][title] == 1
-        gone = (one for one in old.pages if one not in new.pages)
-        earlier = next((one for one in gone if are_files or (is_only and _title(old, one) == title)), None)
-        if earlier is not None:
-            old.pages[uid] = old.pages.pop(earlier)
-            old.folders[uid] = old.folders.pop(earlier)
+    """Give pages that have another uid now the new one before too.
 
-
-def _title(version: _Version, uid: str) -> str:
-    return str(version.pages[uid][1].get("title"))
+    They are those of the same title, or with the same panels, that are alone in that; or those of two single files.
+    """
+    gone, come = (
+        {uid: page for uid, (_source, page) in one.pages.items() if uid not in other.pages}
+        for one, other in ((old, new), (new, old))
+    )
+    found = dict(zip(gone, come, strict=False)) if old.is_file and new.is_file else {}
+    for part in ("title", "panels"):
+        found |= matched(
+            {uid: page[part] for uid, page in gone.items() if uid not in found and page.get(part)},
+            {uid: page[part] for uid, page in come.items() if uid not in found.values() and page.get(part)},
+        )
+    for earlier, uid in found.items():
+        old.pages[uid], old.folders[uid] = old.pages.pop(earlier), old.folders.pop(earlier)

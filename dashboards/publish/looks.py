@@ -21,7 +21,7 @@ _OPTIONS: Final = (
 )
 _OF_LOOKS: Final = re.compile(
     rf"(?:looks of \w+|colou?rs?|iconColor|custom\.(?:{_CUSTOM})|moved|resized|transparent|editable"
-    rf"|graphTooltip|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})"
+    rf"|graphTooltip|layout|maxPerRow|repeatDirection|options\.(?:{_OPTIONS})"
     r"|query \S+ is written|\S+ is written)\b"
 )
 

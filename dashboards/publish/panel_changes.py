@@ -15,7 +15,16 @@ Json = dict[str, Any]
 
 # What Grafana counts itself.
 COUNTED: Final = frozenset({"pluginVersion"})
-_APART: Final = COUNTED | {"gridPos", "panels", "targets", "fieldConfig", "datasource", "libraryPanel", ROW}
+_APART: Final = COUNTED | {
+    "gridPos",
+    "panels",
+    "targets",
+    "fieldConfig",
+    "datasource",
+    "libraryPanel",
+    "conditionalRendering",
+    ROW,
+}
 
 
 def panel_changes(old: Json, new: Json) -> Iterator[Change]:
@@ -25,6 +34,10 @@ def panel_changes(old: Json, new: Json) -> Iterator[Change]:
     words = [word for word, part in (("moved", slice(2)), ("resized", slice(2, 4))) if grids[0][part] != grids[1][part]]
     if words:
         yield Change(name, " and ".join(words), *map(_place, grids))
+    conditions = [panel.get("conditionalRendering") for panel in (old, new)]
+    if conditions[0] != conditions[1]:
+        said = [_condition(one) for one in conditions]
+        yield Change(name, "condition changed", *(said if said[0] != said[1] else map(text_of, conditions)))
     libraries = [_library(panel) for panel in (old, new)]
     if libraries[0] != libraries[1]:
         yield _library_change(name, *libraries)
@@ -62,6 +75,27 @@ def _query_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
         # A query that follows the data source of its panel is said of the panel.
         if not all(are_same(source, source_of(panel)) for source, panel in zip(sources, (old, new), strict=True)):
             yield from source_changes(f"{name}, query {ref_id}", *sources)
+
+
+def _condition(rendering: Any) -> str:
+    """Return in words when a panel or row of schema v2 is shown."""
+    if not rendering:
+        return "always shown"
+    group = rendering.get("spec") or {}
+    items = [_item(str(one.get("kind")), one.get("spec") or {}) for one in group.get("items") or []]
+    joined = f" {group.get('condition') or 'and'} ".join(items)
+    return f"{'hidden' if group.get('visibility') == 'hide' else 'shown'} where {joined}"
+
+
+def _item(kind: str, spec: Json) -> str:
+    value = spec.get("value")
+    if kind == "ConditionalRenderingVariable":
+        return f"{spec.get('variable')} {spec.get('operator')} {value}"
+    if kind == "ConditionalRenderingData":
+        return "there is data" if value else "there is no data"
+    if kind == "ConditionalRenderingTimeRangeSize":
+        return f"the time range is less than {value}"
+    return f"{kind} {text_of(spec)}"
 
 
 def _library(panel: Json) -> str:

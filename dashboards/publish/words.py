@@ -82,6 +82,8 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], str, dict[str, str]], ...]] = tuple(
         (r"multi", "choice of several values", _YES),
         (r"instant", "instant query", _YES),
         (r"range", "range query", _YES),
+        (r"hideHeader", "title", _SHOWN),
+        (r"tab", "kind", {"true": "tab", "false": "row"}),
         (r"collapsed", "folded", {"nothing": "no", **_YES}),
     )
 )

@@ -367,7 +367,9 @@ def test_a_page_in_another_folder_is_a_change_and_what_grafana_takes_anyhow_is_n
     assert main(["diff", old, new, "--exit-code", "--all"]) == 1
     assert capsys.readouterr().out == "### page (`page`)\n\n- **dashboard** folder changed: `ML` → `Platform`\n"
     assert main(["diff", old, saved, "--exit-code"]) == 0
-    assert capsys.readouterr().out.startswith("No differences but in how queries are written, or in what Grafana")
+    assert capsys.readouterr().out.startswith(
+        "No differences but in how queries are written, in the order in the file,"
+    )
     # Where the pages of one side lie in one folder, nothing says where Grafana has them.
     assert main(["diff", new, f"{old}/ML", "--exit-code", "--all"]) == 1
     assert "folder changed" not in capsys.readouterr().out
@@ -411,6 +413,20 @@ def test_a_page_with_another_uid_is_the_same_page(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.splitlines() == changed_uid
     assert main(["diff", f"{tmp_path}/old/a.json", f"{tmp_path}/new/a.json", "--all"]) == 0
     assert capsys.readouterr().out.splitlines() == changed_uid
+    # With another title too it is known by its panels.
+    retitled = page() | {"uid": "other", "title": "Other"}
+    retitled["panels"][1]["title"] = "Side"
+    (tmp_path / "new" / "a.json").write_text(json.dumps(retitled), encoding="utf-8")
+    (tmp_path / "new" / "b.json").write_text(json.dumps(page() | {"uid": "b", "title": "B"}), encoding="utf-8")
+    assert main(["diff", f"{tmp_path}/old", f"{tmp_path}/new"]) == 0
+    assert capsys.readouterr().out.startswith("- pages: 1 added, 1 removed\n")
+    retitled["panels"][1]["title"] = "Words"
+    (tmp_path / "new" / "a.json").write_text(json.dumps(retitled), encoding="utf-8")
+    assert main(["diff", f"{tmp_path}/old", f"{tmp_path}/new", "--all"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "- **dashboard** uid changed: `page` → `other`",
+        "- **dashboard** title changed: `Page` → `Other`",
+    ]
 
 
 def test_a_file_is_compared_with_the_page_of_its_uid_in_a_folder(

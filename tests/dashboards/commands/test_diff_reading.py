@@ -264,11 +264,11 @@ def test_a_row_without_its_heading_and_a_row_that_becomes_a_tab_are_no_other_row
     hidden = copy.deepcopy(page)
     hidden["spec"]["layout"]["spec"]["rows"][1]["spec"]["hideHeader"] = True
     assert main(["diff", "old.json", written("new.json", hidden)]) == 0
-    assert f"- **row {title}** hideHeader changed: `false` → `true`" in capsys.readouterr().out
+    assert f"- **row {title}** title changed: `shown` → `hidden`" in capsys.readouterr().out
     tabs = [row | {"kind": "TabsLayoutTab"} for row in rows]
     page["spec"]["layout"] = {"kind": "TabsLayout", "spec": {"tabs": tabs}}
     assert main(["diff", "old.json", written("new.json", page), "--all"]) == 0
-    assert f"- **row {title}** tab changed: `false` → `true`" in capsys.readouterr().out
+    assert f"- **row {title}** kind changed: `row` → `tab`" in capsys.readouterr().out
 
 
 def test_files_of_one_uid_on_both_sides_are_said_once(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

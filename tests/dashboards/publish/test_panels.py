@@ -102,6 +102,34 @@ def test_a_panel_that_became_a_library_panel_is_one_change() -> None:
 
 
 @pytest.mark.parametrize(
+    ("items", "shown"),
+    [
+        (
+            [
+                ("Variable", {"variable": "env", "operator": "equals", "value": "prod"}),
+                ("TimeRangeSize", {"value": "7d"}),
+            ],
+            "shown where env equals prod or the time range is less than 7d",
+        ),
+        ([("Data", {"value": False})], "shown where there is no data"),
+        ([("UserTeam", {"value": "x"})], 'shown where ConditionalRenderingUserTeam {"value": "x"}'),
+    ],
+)
+def test_a_condition_is_one_change_in_words(items: list[tuple[str, Json]], shown: str) -> None:
+    listed = [{"kind": f"ConditionalRendering{kind}", "spec": spec} for kind, spec in items]
+    group = {"visibility": "show", "condition": "or", "items": listed}
+    heat = panel(1, "Heat", 1)
+    conditional = heat | {"conditionalRendering": {"kind": "ConditionalRenderingGroup", "spec": group}}
+    hidden = heat | {"conditionalRendering": {"spec": group | {"visibility": "hide"}}}
+    for old, new, before, after in (
+        (heat, conditional, "always shown", shown),
+        (conditional, hidden, shown, shown.replace("shown", "hidden", 1)),
+    ):
+        found = said({"title": "Page", "panels": [old]}, {"title": "Page", "panels": [new]})
+        assert found == [f"**Heat** condition changed: `{before}` → `{after}`"]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "lines"),
     [
         ("main", {"type": "prometheus", "uid": "main"}, []),
