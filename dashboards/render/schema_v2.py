@@ -128,14 +128,9 @@ def _rows(rows: list[Json], elements: Mapping[str, Any], ids: Iterator[int], top
     y = top
     for one in rows:
         row = one["spec"]
-        shown, said = (
-            not row.get("hideHeader"),
-            {
-                **_rest(row, "title", "collapse", "layout", "repeat", "hideHeader"),
-                **_repeat(row.get("repeat") or {}),
-                **_layout(row.get("layout") or {}),
-            },
-        )
+        shown = not row.get("hideHeader")
+        said = _rest(row, "title", "collapse", "layout", "repeat", "hideHeader")
+        said |= _repeat(row.get("repeat") or {}) | _layout(row.get("layout") or {})
         panels = _placed(row.get("layout") or {}, elements, ids, y + shown)
         bottom = max((_bottom(panel) for panel in panels), default=y + shown)
         folded = shown and bool(row.get("collapse"))
