@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from ml_monitoring.dashboards.publish.changes import pages_of
+from ml_monitoring.dashboards.publish.defaults import without_defaults
 from ml_monitoring.dashboards.publish.digest import digest
 from ml_monitoring.dashboards.publish.looks import is_of_looks
+from ml_monitoring.dashboards.render import formats
 
 Json = dict[str, Any]
 
 # What Grafana counts itself; rows go by their titles.
 COUNTED = {("schemaVersion",), ("version",)}
+# What says nothing: Grafana's own notes, links that lead to an address whatever else they say, choices that follow from
+# the query of their variable, the builtin annotation that is shown under any name.
+OF_GRAFANA = {"editorMode", "asDropdown", "icon", "includeVars", "keepTime", "tags", "tooltip", "type"}
 NOT_OF_LOOKS = {"spanNulls", "min", "max", "axisSoftMin", "axisSoftMax", "expr", "unit", "value", "title", "current"}
 
 
@@ -67,6 +72,28 @@ def test_a_change_of_any_single_value_of_our_pages_is_said() -> None:
             if path[-1] in NOT_OF_LOOKS and "overrides" not in path and "row" not in found[0].what:
                 assert not all(map(is_of_looks, found)), path
     assert len(seen) > 250
+
+
+def is_choice(path: tuple[Any, ...]) -> bool:
+    return path[:2] == ("templating", "list") and "options" in path
+
+
+def test_no_single_value_is_passed_over_as_one_that_grafana_takes_anyhow() -> None:
+    seen: set[tuple[Any, ...]] = set()
+    for file in sorted(Path("dashboards/generated").rglob("*.json"))[::5]:
+        page = formats.classic(json.loads(file.read_text("utf-8")), "page")
+        written = without_defaults(page)
+        for path, value in leaves(written):
+            kind = tuple("#" if isinstance(key, int) or str(key).lstrip("-").isdecimal() else key for key in path)
+            is_link = "links" in path and path[0] == "panels"
+            is_passed_over = path in COUNTED or (is_link and path[-1] in OF_GRAFANA) or is_choice(path)
+            is_of_a_row = len(path) == 3 and path[2] == "id" and written["panels"][path[1]]["type"] == "row"
+            if kind in seen or value is None or is_passed_over or is_of_a_row:
+                continue
+            seen.add(kind)
+            changed = without_defaults(formats.classic(with_other(written, path, other(value)), "page"))
+            assert pages_of({"page": written}, {"page": changed})["page"], path
+    assert len(seen) > 150
 
 
 def page(*targets: Json, **options: Any) -> Json:
