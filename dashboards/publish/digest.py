@@ -17,8 +17,9 @@ from ml_monitoring.exporter.differences import MOST_ALIKE, Change, escaped, few
 
 Json = dict[str, Any]
 
-# So many changes of a page are listed one by one; of more, panels are named.
+# So many changes of a page are listed one by one, or so many of all pages; of more, panels are named.
 _FEW: Final = 6
+_FEW_IN_ALL: Final = 30
 # Of more pages with that many changes each is two lines.
 _MOST_PAGES: Final = 5
 # So many panels of a kind are named there, and so many matchers of many queries.
@@ -40,7 +41,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     """Return the differences of dashboards by uid, own ones first; empty when there are none.
 
     Pages that came and went are followed by what many pages have in common, then by what each has of its own. Of a
-    single page all is listed but what changes its looks.
+    single page, or where there are few changes, all is listed but what changes looks.
 
     Args:
         old: Before.
@@ -62,7 +63,8 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
         uid: [change for change in changes if uid not in common.get(_key(change), ())] for uid, changes in rest.items()
     }
     listed = {uid: [*_together(changes)] for uid, changes in own.items()}
-    is_short = {uid: len(changes) <= _FEW or len(pages) == 1 for uid, changes in listed.items()}
+    is_all_short = len(pages) == 1 or sum(map(len, listed.values())) <= _FEW_IN_ALL
+    is_short = {uid: is_all_short or len(changes) <= _FEW for uid, changes in listed.items()}
     is_tight = len(is_short) - sum(is_short.values()) > _MOST_PAGES
     sections = {
         "Pages that are gone": [f"- **{escaped(titles[uid])}** (`{uid}`)" for uid in pages if uid not in new],

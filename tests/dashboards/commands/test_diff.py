@@ -134,10 +134,10 @@ def test_changes_of_looks_are_counted_own_pages_first_then_by_title() -> None:
 
 def test_of_a_page_with_many_changes_panels_are_named_by_what_became_of_them() -> None:
     old, new = page(), page()
-    panels = [{"id": number, "type": "stat", "title": f"Panel {number}"} for number in range(10, 20)]
+    panels = [{"id": number, "type": "stat", "title": f"Panel {number}"} for number in range(10, 40)]
     old["panels"] += copy.deepcopy(panels)
     for panel in panels[2:]:
-        panel["targets"] = [{"refId": "A", "expr": "up"}]
+        panel["targets"] = [{"refId": "A", "expr": f"up > {panel['id']}"}]
     panels[0]["title"] = "Renamed, and moved"
     new["panels"] = [*new["panels"][:1], *panels]
     new["panels"].append({"id": 99, "type": "stat", "title": "New", "targets": [{"refId": "A", "expr": "up"}]})
@@ -149,19 +149,28 @@ def test_of_a_page_with_many_changes_panels_are_named_by_what_became_of_them() -
         "",
         "### Changed pages",
         "",
-        "- **Page** (`a`): 16 of meaning",
+        "- **Page** (`a`): 36 of meaning",
         "  - gone: Words",
         "  - new: New; row A row",
         "  - renamed: Panel 10 → Renamed, and moved",
         "  - changed: Heat (thresholds, unit celsius → kelvin)",
-        "  - other query: Panel 12; Panel 13; Panel 14; Panel 15; Panel 16; Panel 17; 2 more",
+        "  - other query: Panel 12; Panel 13; Panel 14; Panel 15; Panel 16; Panel 17; 22 more",
         "  - variables: door is new; room is gone",
         "",
         "All changes of Page, which has most: `command`; `--all` lists those of all pages.",
     ]
-    assert "  - **8 panels (Panel 12, Panel 13, Panel 14, 5 more)** query A added: `up`" in short(
-        {"a": old}, {"a": new}
-    )
+
+
+def test_the_same_change_of_many_panels_of_a_page_is_one_line() -> None:
+    old, new = page(), page()
+    panels = [{"id": number, "type": "stat", "title": f"Panel {number}"} for number in range(10, 15)]
+    old["panels"] += copy.deepcopy(panels)
+    for panel in panels:
+        panel["targets"] = [{"refId": "A", "expr": "up"}]
+    new["panels"] += panels
+    line = "- **5 panels (Panel 10, Panel 11, Panel 12, 2 more)** query A added: `up`"
+    assert short({"a": old}, {"a": new})[-1] == f"  {line}"
+    assert compare({"a": old}, {"a": new}).count("query A added: `up`") == 5
 
 
 def test_a_panel_is_known_by_its_title_and_type_before_its_id() -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import pytest
@@ -255,7 +256,7 @@ def test_a_renamed_variable_is_one_change_and_panels_that_read_the_old_name_are_
 
 
 def test_a_page_with_many_changes_always_says_some_of_them() -> None:
-    new = page(*({"refId": name, "expr": "a"} for name in "ABCDEFGH"))
+    new = page(*({"refId": name, "expr": "a"} for name in ascii_letters))
     old = copy.deepcopy(new)
     old["templating"] = {"list": [{"name": "room", "query": "a", "multi": True}]}
     new["templating"] = {"list": [{"name": "room", "query": "b", "multi": False}]}
@@ -263,9 +264,9 @@ def test_a_page_with_many_changes_always_says_some_of_them() -> None:
     for target in new["panels"][0]["targets"]:
         target["legendFormat"] = target["refId"]
     assert digest({"a": old, "b": page()}, {"a": new, "b": page()}, {"a": "command"}).splitlines()[4:8] == [
-        "- **Page** (`a`): 12 of meaning",
+        "- **Page** (`a`): 56 of meaning",
         "  - also: variable room (query, choice of several values); dashboard (refresh, timezone); "
-        "Heat, query A (legend); Heat, query B (legend); Heat, query C (legend); Heat, query D (legend); 4 more",
+        "Heat, query A (legend); Heat, query B (legend); Heat, query C (legend); Heat, query D (legend); 48 more",
         "",
         "All changes of Page, which has most: `command`; `--all` lists those of all pages.",
     ]
