@@ -44,7 +44,7 @@ class Change:
 
     def line(self) -> str:
         """Return the change as an item of a Markdown list, with long values before and after on lines of their own."""
-        head = f"- **{escaped(self.where)}** {self.what}"
+        head = f"- **{self.where}** {self.what}"
         old, new = (" ".join(value.split()) for value in (self.old, self.new))
         if old == new:
             return f"{head} in white space only" if old else head

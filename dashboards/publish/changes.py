@@ -11,7 +11,7 @@ from ml_monitoring.dashboards.publish.panel_changes import COUNTED, panel_change
 from ml_monitoring.dashboards.publish.panels import ROW, called, is_folded, kind_of, name_of, panels_of, same_panels
 from ml_monitoring.dashboards.publish.values import SAME_QUERY, changed_values
 from ml_monitoring.dashboards.publish.variables import listed_changes, renamed_variables, still_read, with_names
-from ml_monitoring.dashboards.publish.words import in_words
+from ml_monitoring.dashboards.publish.words import line_of
 from ml_monitoring.exporter.differences import Change, escaped
 
 Json = dict[str, Any]
@@ -40,9 +40,7 @@ _ORDER: Final = (
 def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
     """Return all differences of dashboards by uid as Markdown, those of looks too; empty when there are none."""
     return "\n\n".join(
-        "\n".join(
-            [f"### {escaped(title_of(uid, old, new))} (`{uid}`)", "", *(in_words(change).line() for change in changes)]
-        )
+        "\n".join([f"### {escaped(title_of(uid, old, new))} (`{uid}`)", "", *(line_of(change) for change in changes)])
         for uid, changes in pages_of(old, new).items()
         if changes
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ml_monitoring.dashboards.publish import query_changes
 from ml_monitoring.dashboards.publish.changes import OWN, pages_of, title_of
 from ml_monitoring.dashboards.publish.looks import is_of_looks
-from ml_monitoring.dashboards.publish.words import in_words
+from ml_monitoring.dashboards.publish.words import in_words, line_of
 from ml_monitoring.exporter.differences import MOST_ALIKE, Change, escaped, few
 
 Json = dict[str, Any]
@@ -85,7 +85,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
                     *(
                         indent(line, "  ")
                         for line in (
-                            [in_words(_cut(change)).line() for change in listed[uid]]
+                            [line_of(_cut(change)) for change in listed[uid]]
                             if is_short[uid]
                             else _lines(changes, is_tight=is_tight and not uid.startswith(OWN))
                         )
@@ -213,10 +213,10 @@ def _examples(same: Sequence[tuple[str, Change]], pages: int, titles: Mapping[st
     for group in groups:
         uids = [*dict.fromkeys(uid for uid, _change in group)]
         uid, example = min(group, key=lambda one: len(one[1].old) + len(one[1].new))
-        which = "all" if len(uids) == pages else ", ".join(titles[each] for each in uids)
+        which = "all" if len(uids) == pages else _titles(uids, titles)
         if len(uids) not in (pages, *range(1, MOST_ALIKE + 1)):
             which = f"{len(uids)} of them"
-        where = which if is_few else f"{which}, such as {titles[uid]}"
+        where = which if is_few else f"{which}, such as {escaped(titles[uid])}"
         yield from replace(in_words(example), where=where).line().splitlines()
 
 

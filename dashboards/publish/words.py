@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from ml_monitoring.exporter.differences import Change
+from ml_monitoring.exporter.differences import Change, escaped
 
 _SHOWN: Final = {"true": "hidden", "false": "shown", "nothing": "shown"}
 _SHOWN_VARIABLES: Final = {"0": "shown", "1": "shown without its label", "2": "hidden", "nothing": "shown"}
@@ -92,6 +92,11 @@ _OF_VARIABLES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "refresh changed": ("renewal of its choices", _REFRESHED),
     "sort changed": ("order of its choices", {str(number): words for number, words in _SORTED.items()}),
 }
+
+
+def line_of(change: Change) -> str:
+    """Return a change in words as an item of a Markdown list, whatever titles hold."""
+    return replace(in_words(change), where=escaped(change.where)).line()
 
 
 def in_words(change: Change) -> Change:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_monitoring.exporter.differences import Change, texts_of
+from ml_monitoring.exporter.differences import Change, escaped, texts_of
 from ml_monitoring.exporter.errors import ConfigError
 
 LONG = " + ".join(map(str, range(1, 101)))
@@ -38,7 +38,7 @@ def test_values_stand_beside_or_below_each_other_with_all_that_differs(old: str,
 
 
 def test_names_are_text_in_markdown_whatever_they_hold() -> None:
-    assert Change("a *b* [c](d)\n\n# <e>", "changed").line() == "- **a \\*b\\* \\[c](d) # \\<e>** changed"
+    assert escaped("a *b* [c](d)\n\n# <e>") == "a \\*b\\* \\[c](d) # \\<e>"
 
 
 def test_a_revision_is_read_from_any_folder_as_git_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

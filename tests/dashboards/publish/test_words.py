@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ml_monitoring.dashboards.publish.words import in_words
+from ml_monitoring.dashboards.publish.words import in_words, line_of
 from ml_monitoring.exporter.differences import Change
 
 
@@ -55,3 +55,8 @@ from ml_monitoring.exporter.differences import Change
 )
 def test_changes_are_said_in_words(change: tuple[str, str, str, str], line: str) -> None:
     assert in_words(Change(*change)).line() == f"- {line}"
+
+
+def test_a_title_is_text_in_markdown_whatever_it_holds() -> None:
+    change = Change("p99 <5m> *new*", "unit changed", "s", "ms")
+    assert line_of(change) == "- **p99 \\<5m> \\*new\\*** unit changed: `s` → `ms`"
