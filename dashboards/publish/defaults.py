@@ -180,6 +180,9 @@ def _is_default(part: Json, path: str, key: str, value: Any) -> bool:
     if key == "definition":
         # Grafana's own copy of the query, which is shown in lists.
         return bool(value == _query(part.get("query")))
+    if key == "steps" and value == []:
+        # No thresholds are others than those that Grafana takes.
+        return False
     return value in (None, "", [], {}, _DEFAULTS.get(path), _DEFAULTS.get(key))
 
 

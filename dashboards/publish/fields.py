@@ -101,7 +101,7 @@ def _steps(thresholds: Json, unit: str, *, shades: bool) -> str:
         colour = str(step.get("color")) if shades else hue(str(step.get("color")))
         colour = {"transparent": "no colour", "text": "plain"}.get(colour, colour)
         parts.append(colour if value is None else f"{colour} from {_number(value, unit, thresholds)}")
-    return ", ".join(parts)
+    return ", ".join(parts) or "none"
 
 
 def _number(value: Any, unit: str, thresholds: Json) -> str:

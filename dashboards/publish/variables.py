@@ -38,7 +38,8 @@ def listed_changes(kind: str, old: Any, new: Any) -> Iterator[Change]:
         if name not in after:
             yield Change(where, "removed")
         elif name not in before and name not in renamed:
-            yield Change(where, "added", "", text_of(after[name].get("query") or after[name].get("expr")))
+            asked = after[name].get("query") or after[name].get("expr")
+            yield Change(where, "added", "", text_of(asked) if asked else "")
         else:
             one, other = before[renamed.get(name, name)], after[name]
             chosen = [_chosen(each.get("current")) for each in (one, other)]

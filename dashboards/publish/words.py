@@ -36,7 +36,7 @@ _SORTED: Final = dict(
         )
     )
 )
-_END: Final = r"(?= (?:of (?:column|series) .+ )?changed$)"
+_END: Final = r"(?= (?:of (?:column|series) .+ )?(?:changed|added|removed|in another order)$)"
 # Of what is changed: what it is called, and what its values are called. The first one that fits holds.
 _WORDS: Final[tuple[tuple[re.Pattern[str], str, dict[str, str]], ...]] = tuple(
     (re.compile(pattern + _END), words, values)
@@ -67,7 +67,13 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], str, dict[str, str]], ...]] = tuple(
         (r"timezone", "timezone", {"nothing": "as set in Grafana"}),
         (r"refresh", "refresh", {"nothing": "never"}),
         (r"options\.reduceOptions\.values", "all values", _YES),
+        (r"options\.reduceOptions\.limit", "most rows", {}),
         (r"options\.sortBy", "order of rows", {}),
+        (r"displayName", "name", {}),
+        (r"filter\.ids", "panels", {"nothing": "all"}),
+        (r"filter\.exclude", "all but these panels", _YES),
+        (r"timepicker\.hidden", "time picker", _SHOWN),
+        (r"timepicker\.refresh_intervals", "choice of refresh intervals", {}),
         (r"time\.from", "start of the time range", {}),
         (r"time\.to", "end of the time range", {}),
         (r"datasource\.uid", "data source", {}),
