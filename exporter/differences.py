@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from ml_monitoring.exporter.regular_files import read_text
 _LONGEST: Final = 160
 # Of them so many words that are the same in both stay around what differs.
 _AROUND: Final = 12
+# Of so many pairs of words what is alike is looked for in the middle too.
+_MOST_PAIRS: Final = 250_000
 # What Markdown takes for more than text in the middle of a line.
 _MARKS: Final = re.compile(r"[\\`*\[<]")
 _WORD: Final = re.compile(r"[\w:.$]+|.")
@@ -185,12 +188,25 @@ def _git(name: str, *arguments: str) -> bytes:
 
 
 def _around_difference(old: str, new: str) -> tuple[str, str]:
-    """Return two texts without most of what they begin and end with alike, but with all that differs."""
+    """Return two texts without most of what they have alike, but with all that differs."""
     before, after = _WORD.findall(old), _WORD.findall(new)
     start = _alike(before, after)
     end = _alike(before[start:][::-1], after[start:][::-1])
-    first, rest = max(0, start - _AROUND), max(0, end - _AROUND)
-    return _part(before, first, rest), _part(after, first, rest)
+    alike = [(0, 0, start), (len(before) - end, len(after) - end, end)]
+    if (len(before) - start - end) * (len(after) - start - end) <= _MOST_PAIRS:
+        inside = SequenceMatcher(
+            None, before[start : len(before) - end], after[start : len(after) - end], autojunk=False
+        )
+        alike[1:1] = [(start + one, start + other, size) for one, other, size in inside.get_matching_blocks()]
+    gaps: tuple[list[tuple[int, int]], list[tuple[int, int]]] = [], []
+    for one, other, size in alike:
+        # Nothing differs before the first word and behind the last one.
+        first = _AROUND if one or other else 0
+        last = size - (_AROUND if (one + size, other + size) != (len(before), len(after)) else 0)
+        if first < last:
+            for gap, place in zip(gaps, (one, other), strict=True):
+                gap.append((place + first, place + last))
+    return _without(before, gaps[0]), _without(after, gaps[1])
 
 
 def _alike(old: Sequence[str], new: Sequence[str]) -> int:
@@ -198,10 +214,16 @@ def _alike(old: Sequence[str], new: Sequence[str]) -> int:
     return sum(1 for _pair in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
 
 
-def _part(words: Sequence[str], first: int, rest: int) -> str:
-    """Return words without the first ones and the rest."""
-    shown = "".join(words[first : len(words) - rest]).strip()
-    return f"{'...' if first else ''}{shown}{'...' if rest else ''}"
+def _without(words: Sequence[str], gaps: Iterable[tuple[int, int]]) -> str:
+    """Return words without those in gaps, of which each is where it begins and ends."""
+    shown = [""]
+    end = 0
+    for first, last in gaps:
+        shown[-1] += "".join(words[end:first])
+        shown.append("")
+        end = last
+    shown[-1] += "".join(words[end:])
+    return "...".join(part.strip() for part in shown)
 
 
 def _code(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from textwrap import indent
 from typing import Any, Final
 
-from ml_monitoring.dashboards.publish import query_changes
+from ml_monitoring.dashboards.publish import same_changes
 from ml_monitoring.dashboards.publish.changes import OWN, pages_of, title_of
 from ml_monitoring.dashboards.publish.looks import is_of_looks
 from ml_monitoring.dashboards.publish.words import in_words, line_of
@@ -53,7 +53,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
     titles = {uid: title_of(uid, old, new) for uid in pages}
     if not any(pages.values()):
         return ""
-    folded = query_changes.same_changes({uid: _of_meaning(changes) for uid, changes in changed.items()})
+    folded = same_changes.same_changes({uid: _of_meaning(changes) for uid, changes in changed.items()})
     ids = [(uid, one) for uid, changes in changed.items() for one in changes if one.what == "id changed"]
     ids = ids if len(ids) > MOST_ALIKE else []
     alike = {(uid, change) for found in (*folded.values(), ids) for uid, change in found}
@@ -73,7 +73,7 @@ def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[s
             for uid, changes in pages.items()
             if uid not in old
         ],
-        "In many queries": [*query_changes.lines(folded, titles)],
+        "In many places": [*same_changes.lines(folded, titles)],
         "On several pages": [
             "\n".join(_common_lines(key, uids, rest, titles))
             for key, uids in sorted(common.items(), key=lambda one: -len(one[1]))
@@ -217,7 +217,7 @@ def _examples(same: Sequence[tuple[str, Change]], pages: int, titles: Mapping[st
         if len(uids) not in (pages, *range(1, MOST_ALIKE + 1)):
             which = f"{len(uids)} of them"
         where = which if is_few else f"{which}, such as {escaped(titles[uid])}"
-        yield from replace(in_words(example), where=where).line().splitlines()
+        yield from replace(in_words(_cut(example)), where=where).line().splitlines()
 
 
 def _kind(change: Change) -> str:

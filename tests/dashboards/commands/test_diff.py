@@ -507,7 +507,7 @@ def test_of_the_upgrade_from_release_0_2_0_panels_that_came_and_went_are_named(
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if line.startswith(("- pages", "#"))] == [
         "- pages: 3 changed",
-        "### In many queries",
+        "### In many places",
         "### Changed pages",
     ]
     assert [line.split("**")[1] for line in said if line.startswith("- **")] == [

@@ -189,7 +189,7 @@ def test_a_matcher_that_came_to_many_queries_is_one_line() -> None:
     assert digest(of(""), new, {}).splitlines() == [
         "- pages: 2 changed",
         "",
-        "### In many queries",
+        "### In many places",
         "",
         '- **10 queries on 2 pages**: `job="z"` added: X (5), Y (5); such as Heat',
         "",
@@ -206,6 +206,21 @@ def test_one_word_in_place_of_another_in_many_queries_is_one_line() -> None:
 
     assert digest(of("$__rate_interval"), of("5m"), {}).splitlines()[4:] == [
         "- **5 queries of Page**: `$__rate_interval` is `5m` now; such as Heat"
+    ]
+
+
+def test_one_value_in_place_of_another_in_many_places_is_one_line() -> None:
+    def of(uid: str, source: str) -> Json:
+        panels = [{"id": number, "title": f"{uid} {number}", "datasource": source} for number in range(1, 12)]
+        return {"title": uid.upper(), "panels": panels}
+
+    old, new = ({uid: of(uid, source) for uid in "ab"} for source in ("main", "other"))
+    assert digest(old, new, {}).splitlines() == [
+        "- pages: 2 changed",
+        "",
+        "### In many places",
+        "",
+        "- **22 places on 2 pages**: data source changed: `main` → `other`: A (11), B (11); such as a 1",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The same change of many queries: matchers that came or went, or one word in place of another."""
+"""The same change in many places: matchers of queries that came or went, one word of them, or one value."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ml_monitoring.alerting.model.promql import matchers_changed
+from ml_monitoring.dashboards.publish.words import in_words
 from ml_monitoring.exporter.differences import MOST_ALIKE, Change, escaped, few
 
 _QUERY: Final = re.compile(r"(?:query|definition|expr)\b.* changed$")
@@ -15,12 +16,16 @@ _TOKEN: Final = re.compile(r"[\w:.$]+|.")
 # So many kinds of changes are said, and so many pages of each are named.
 _MOST_KINDS: Final = 3
 _MOST_PAGES: Final = 6
+# The same value of no more places is said of each page.
+_FEW_PLACES: Final = 20
+# Values of so many characters in all are said.
+_LONGEST: Final = 160
 
 Found = dict[str, list[tuple[str, Change]]]
 
 
 def same_changes(pages: Mapping[str, Iterable[Change]]) -> Found:
-    """Return the changes of more than a few queries in which the same changed, and nothing else.
+    """Return the changes that more than a few queries, or many places on several pages, have in common.
 
     Args:
         pages: Changes by the uid of their page.
@@ -31,9 +36,10 @@ def same_changes(pages: Mapping[str, Iterable[Change]]) -> Found:
     found: Found = {}
     for uid, changes in pages.items():
         for change in changes:
-            if _QUERY.match(change.what) and (words := _words(change)):
+            words = _words(change) if _is_of_query(change) else _values(change)
+            if words:
                 found.setdefault(words, []).append((uid, change))
-    return {words: same for words, same in found.items() if len(same) > MOST_ALIKE}
+    return {words: same for words, same in found.items() if _are_many(same)}
 
 
 def lines(found: Found, titles: Mapping[str, str]) -> Iterator[str]:
@@ -41,7 +47,25 @@ def lines(found: Found, titles: Mapping[str, str]) -> Iterator[str]:
     listed = sorted(found.items(), key=lambda one: -len(one[1]))
     yield from (_line(words, queries, titles) for words, queries in listed[:_MOST_KINDS])
     if rest := sum(len(queries) for _words, queries in listed[_MOST_KINDS:]):
-        yield f"- {rest} more queries with other matchers or words, and nothing else (`--all` lists them)"
+        yield f"- {rest} more of the kind (`--all` lists them)"
+
+
+def _is_of_query(change: Change) -> bool:
+    return _QUERY.match(change.what) is not None
+
+
+def _are_many(same: Sequence[tuple[str, Change]]) -> bool:
+    """Tell whether a change is worth a line: one of a single panel on many pages is said of the panel."""
+    if all(_is_of_query(change) for _uid, change in same):
+        return len(same) > MOST_ALIKE
+    places, pages = {change.where for _uid, change in same}, {uid for uid, _change in same}
+    return len(places) > _FEW_PLACES and len(pages) > 1
+
+
+def _values(change: Change) -> str:
+    """Return what a part was and is, where that is short."""
+    is_short = change.old and change.new and len(change.old) + len(change.new) <= _LONGEST
+    return f"{in_words(change).what}: `{in_words(change).old}` → `{in_words(change).new}`" if is_short else ""
 
 
 def _words(change: Change) -> str:
@@ -69,4 +93,5 @@ def _line(words: str, found: Sequence[tuple[str, Change]], titles: Mapping[str, 
         each = [f"{escaped(titles[uid])} ({number})" for uid, number in pages.most_common()]
         named = f": {', '.join(few(each, _MOST_PAGES))}"
     example = min((change for _uid, change in found), key=lambda change: len(change.old))
-    return f"- **{len(found)} queries {where}**: {words}{named}; such as {escaped(example.where)}"
+    kind = "queries" if all(_is_of_query(change) for _uid, change in found) else "places"
+    return f"- **{len(found)} {kind} {where}**: {words}{named}; such as {escaped(example.where)}"
